@@ -1,0 +1,361 @@
+"""The graph: who does what next. The only place that knows the order of the stages.
+
+``next_steps`` is total over (command, fact) and pure; ``task graph`` draws it, a golden test pins it.
+It knows no subject, retry or span.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import assert_never
+
+from pointsman.contracts.chat import Answer
+from pointsman.contracts.errors import ErrorCode
+from pointsman.contracts.messages import (
+    Accept,
+    Accepted,
+    Blocked,
+    BusCommand,
+    Candidate,
+    CheckSafety,
+    Classified,
+    Classify,
+    Command,
+    Completed,
+    DeadLettered,
+    Event,
+    Execute,
+    Executed,
+    Expired,
+    Fact,
+    Failed,
+    Judge,
+    Judged,
+    Outcome,
+    Recorded,
+    RetrieveTools,
+    SafetyChecked,
+    ToolsRetrieved,
+)
+from pointsman.contracts.parts import (
+    AttemptSummary,
+    Evaluator,
+    ServiceName,
+    Usage,
+    Verdict,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Steps:
+    """What follows from one fact: commands to publish, and the request's outcome if it ends here."""
+
+    commands: tuple[BusCommand, ...] = ()
+    outcome: Outcome | None = None
+
+
+NOTHING = Steps()
+
+
+class UnexpectedFact(TypeError):
+    """A stage answered its command with a fact that is not its own."""
+
+
+def stage_of(command: Command) -> ServiceName:
+    """Return the service that handles ``command``."""
+    match command:
+        case Accept():
+            return "ingress"
+        case CheckSafety():
+            return "safety"
+        case Classify():
+            return "classifier"
+        case RetrieveTools():
+            return "toolrag"
+        case Execute():
+            return "executor"
+        case Judge():
+            return "judge"
+        case Event():
+            return "accounting"
+        case _:
+            assert_never(command)
+
+
+def next_steps(command: Command, fact: Fact) -> Steps:
+    """Return what follows when ``command`` was answered by ``fact``.
+
+    Raises: UnexpectedFact if the fact does not belong to the command.
+    """
+    match command, fact:
+        case Event(), Recorded() | Expired() | DeadLettered():
+            return NOTHING
+        case Accept(), Accepted():
+            return Steps(
+                commands=(
+                    CheckSafety(
+                        context=command.context,
+                        request=command.request,
+                        vault_key=command.vault_key,
+                    ),
+                )
+            )
+        case CheckSafety(), SafetyChecked():
+            return _after_safety(command, fact)
+        case Classify(), Classified():
+            return _after_classifier(command, fact)
+        case RetrieveTools(), ToolsRetrieved():
+            return Steps(
+                commands=(
+                    Execute(
+                        context=command.context,
+                        request=command.request,
+                        signals=command.signals,
+                        decision=command.decision,
+                        model=command.decision.model,
+                        tools=fact.tools,
+                    ),
+                )
+            )
+        case Execute(), Executed():
+            return _after_executor(command, fact)
+        case Judge(), Judged():
+            return _after_judge(command, fact.verdict)
+        case Judge(), Expired() | DeadLettered():
+            # The answer is paid for: the route's policy for a failed judge decides about it.
+            return _after_judge(command, Verdict(label="unjudged"))
+        case (
+            (Accept() | CheckSafety() | Classify() | RetrieveTools() | Execute()) as stuck,
+            (Expired() | DeadLettered()) as ending,
+        ):
+            return _given_up(stuck, ending)
+        case _:
+            raise UnexpectedFact(f"{command.type} was answered by {fact.type}")
+
+
+def _after_safety(command: CheckSafety, fact: SafetyChecked) -> Steps:
+    if fact.is_blocked or fact.request is None:
+        return Steps(
+            outcome=Blocked(
+                request_id=command.context.request_id,
+                findings=fact.findings,
+                message=fact.message,
+            )
+        )
+    return Steps(
+        commands=(
+            Classify(
+                context=command.context, request=fact.request, is_suspicious=fact.is_suspicious
+            ),
+        )
+    )
+
+
+def _after_classifier(command: Classify, fact: Classified) -> Steps:
+    if fact.decision.use_tools:
+        return Steps(
+            commands=(
+                RetrieveTools(
+                    context=command.context,
+                    request=command.request,
+                    signals=fact.signals,
+                    decision=fact.decision,
+                    vector=fact.vector,
+                ),
+            )
+        )
+    return Steps(
+        commands=(
+            Execute(
+                context=command.context,
+                request=command.request,
+                signals=fact.signals,
+                decision=fact.decision,
+                model=fact.decision.model,
+            ),
+        )
+    )
+
+
+def _after_executor(command: Execute, fact: Executed) -> Steps:
+    attempt = AttemptSummary(
+        attempt=command.attempt,
+        model=fact.model,
+        status=fact.status,
+        usage=fact.usage,
+        reason=fact.error or "",
+    )
+    history = (*command.history, attempt)
+    if fact.status != "succeeded":
+        return _after_failed_attempt(command, fact, history)
+    evaluator = command.decision.evaluator
+    if evaluator is None:
+        return Steps(outcome=_completed(command, fact.model, fact.answer, history))
+    judge = Judge(
+        context=command.context,
+        request=command.request,
+        signals=command.signals,
+        decision=command.decision,
+        model=fact.model,
+        answer=fact.answer,
+        tools=command.tools,
+        tool_runs=fact.tool_runs,
+        history=history,
+        attempt=command.attempt,
+    )
+    if evaluator.mode == "observe":
+        done = _completed(command, fact.model, fact.answer, history)
+        return Steps(commands=(judge,), outcome=done)
+    return Steps(commands=(judge,))
+
+
+def _after_failed_attempt(
+    command: Execute, fact: Executed, history: tuple[AttemptSummary, ...]
+) -> Steps:
+    tried = {attempt.model for attempt in history}
+    left = tuple(model for model in command.decision.fallbacks if model not in tried)
+    may_go_on = fact.status == "failed" and fact.is_retryable and not fact.has_streamed
+    if may_go_on and left and command.attempt < _max_attempts(command.decision.evaluator):
+        return Steps(
+            commands=(
+                command.model_copy(
+                    update={"model": left[0], "attempt": command.attempt + 1, "history": history}
+                ),
+            )
+        )
+    if command.previous is not None and fact.status == "failed":
+        previous = command.previous
+        verdict = Verdict(label="low", score=previous.score)
+        done = _completed(command, previous.model, previous.answer, history, verdict, flagged=True)
+        return Steps(outcome=done)
+    code = ErrorCode.CANCELLED if fact.status == "cancelled" else fact.error
+    return Steps(
+        outcome=Failed(
+            request_id=command.context.request_id,
+            code=code or ErrorCode.UPSTREAM_ERROR,
+            stage="executor",
+            attempts=history,
+            decision=command.decision,
+        )
+    )
+
+
+def _after_judge(command: Judge, verdict: Verdict) -> Steps:
+    evaluator = command.decision.evaluator
+    if evaluator is None or evaluator.mode == "observe":
+        return NOTHING
+    history = _with_score(command.history, verdict.score)
+    if verdict.label == "accepted":
+        return Steps(outcome=_completed(command, command.model, command.answer, history, verdict))
+    if verdict.label == "unjudged":
+        if evaluator.on_judge_failure == "fail":
+            failed = Failed(
+                request_id=command.context.request_id,
+                code=ErrorCode.JUDGE_FAILED,
+                stage="judge",
+                attempts=history,
+                decision=command.decision,
+            )
+            return Steps(outcome=failed)
+        flagged = evaluator.on_judge_failure == "flag"
+        done = _completed(command, command.model, command.answer, history, verdict, flagged=flagged)
+        return Steps(outcome=done)
+    stronger = _stronger(command)
+    if (
+        evaluator.on_low_score == "escalate"
+        and stronger
+        and command.attempt < evaluator.max_attempts
+    ):
+        return Steps(
+            commands=(
+                Execute(
+                    context=command.context,
+                    request=command.request,
+                    signals=command.signals,
+                    decision=command.decision,
+                    model=stronger,
+                    tools=command.tools,
+                    critique=verdict.critique,
+                    previous=Candidate(
+                        model=command.model, answer=command.answer, score=verdict.score
+                    ),
+                    history=history,
+                    attempt=command.attempt + 1,
+                ),
+            )
+        )
+    done = _completed(command, command.model, command.answer, history, verdict, flagged=True)
+    return Steps(outcome=done)
+
+
+def _given_up(
+    command: Accept | CheckSafety | Classify | RetrieveTools | Execute, fact: Expired | DeadLettered
+) -> Steps:
+    if isinstance(command, Execute) and command.previous is not None:
+        previous = command.previous
+        verdict = Verdict(label="low", score=previous.score)
+        done = _completed(
+            command, previous.model, previous.answer, command.history, verdict, flagged=True
+        )
+        return Steps(outcome=done)
+    code = ErrorCode.DEADLINE_EXCEEDED if isinstance(fact, Expired) else ErrorCode.INTERNAL_ERROR
+    return Steps(
+        outcome=Failed(
+            request_id=command.context.request_id,
+            code=code,
+            stage=fact.stage,
+            attempts=command.history if isinstance(command, Execute) else (),
+            decision=command.decision if isinstance(command, RetrieveTools | Execute) else None,
+        )
+    )
+
+
+def _stronger(command: Judge) -> str | None:
+    """The next escalation that no attempt has used yet."""
+    tried = {attempt.model for attempt in command.history}
+    return next((m for m in command.decision.escalations if m not in tried), None)
+
+
+def _with_score(
+    history: tuple[AttemptSummary, ...], score: float | None
+) -> tuple[AttemptSummary, ...]:
+    if not history:
+        return history
+    return (*history[:-1], history[-1].model_copy(update={"score": score}))
+
+
+def _max_attempts(evaluator: Evaluator | None) -> int:
+    return evaluator.max_attempts if evaluator else Evaluator(min_score=0).max_attempts
+
+
+def _completed(
+    command: Execute | Judge,
+    model: str,
+    answer: Answer,
+    history: tuple[AttemptSummary, ...],
+    verdict: Verdict | None = None,
+    *,
+    flagged: bool = False,
+) -> Completed:
+    return Completed(
+        request_id=command.context.request_id,
+        model=model,
+        decision=command.decision,
+        finish_reason=answer.finish_reason,
+        usage=_total(history, model),
+        attempts=history,
+        verdict=verdict,
+        is_flagged=flagged,
+        answer=answer,
+    )
+
+
+def _total(history: tuple[AttemptSummary, ...], model: str) -> Usage:
+    """Everything the request used: a client pays for failed and escalated attempts too."""
+    return Usage(
+        model=model,
+        input_tokens=sum(a.usage.input_tokens for a in history),
+        output_tokens=sum(a.usage.output_tokens for a in history),
+        cost_usd=sum((a.usage.cost_usd for a in history), Decimal(0)),
+        model_calls=sum(a.usage.model_calls for a in history),
+        estimated=any(a.usage.estimated for a in history),
+    )

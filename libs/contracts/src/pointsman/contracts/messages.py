@@ -1,0 +1,341 @@
+"""Every message of the pipeline: commands in, facts out, frames back to the client.
+
+Owns one type per step and their union. Knows no subject (``topology``) and no successor (``flow``).
+Publish ids are deterministic, so that a second delivery publishes nothing new.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter
+
+from pointsman.contracts.chat import Answer, ChatRequest, Message
+from pointsman.contracts.errors import ErrorCode
+from pointsman.contracts.parts import (
+    AttemptSummary,
+    BoundTool,
+    Finding,
+    PlaceholderCount,
+    RequestContext,
+    RouteDecision,
+    ServiceName,
+    Signals,
+    ToolRun,
+    Usage,
+    Verdict,
+)
+from pointsman.contracts.wire import Content, Wire
+
+Vector = bytes
+"""A float32 little-endian vector of 384 numbers, L2-normalised: MiniLM's of the masked request."""
+
+
+# --- commands ------------------------------------------------------------------------------------
+
+
+class Accept(Wire):
+    """To ingress: let this validated request in. Never on the bus; HTTP is its transport."""
+
+    type: Literal["accept"] = "accept"
+    context: RequestContext
+    request: ChatRequest
+    vault_key: str
+    attempt: int = 1
+
+
+class CheckSafety(Wire):
+    """To safety: block attacks, mask personal data. The only command that holds raw user text.
+
+    ``vault_key`` is a per-request Fernet key; safety seals the masked values with it.
+    """
+
+    type: Literal["check_safety"] = "check_safety"
+    context: RequestContext
+    request: ChatRequest
+    vault_key: str
+    attempt: int = 1
+
+
+class Classify(Wire):
+    """To classifier: read the signals of the masked request and choose a target."""
+
+    type: Literal["classify"] = "classify"
+    context: RequestContext
+    request: ChatRequest
+    is_suspicious: bool = False
+    attempt: int = 1
+
+
+class RetrieveTools(Wire):
+    """To toolrag: bind the few tools that complete the task."""
+
+    type: Literal["retrieve_tools"] = "retrieve_tools"
+    context: RequestContext
+    request: ChatRequest
+    signals: Signals
+    decision: RouteDecision
+    vector: Vector = b""
+    attempt: int = 1
+
+
+class Candidate(Wire):
+    """An answer that is already paid for and may still be returned."""
+
+    model: str
+    answer: Answer
+    score: float | None = None
+
+
+class Execute(Wire):
+    """To executor: one attempt against one model.
+
+    ``critique`` is what the judge said of the attempt before; ``previous`` is that attempt's
+    answer, returned flagged when no stronger attempt succeeds.
+    """
+
+    type: Literal["execute"] = "execute"
+    context: RequestContext
+    request: ChatRequest
+    signals: Signals
+    decision: RouteDecision
+    model: str
+    tools: tuple[BoundTool, ...] = ()
+    critique: str = ""
+    previous: Candidate | None = None
+    history: tuple[AttemptSummary, ...] = ()
+    attempt: int = 1
+
+
+class Judge(Wire):
+    """To judge: is this answer good enough?"""
+
+    type: Literal["judge"] = "judge"
+    context: RequestContext
+    request: ChatRequest
+    signals: Signals
+    decision: RouteDecision
+    model: str
+    answer: Answer
+    tools: tuple[BoundTool, ...] = ()
+    tool_runs: tuple[ToolRun, ...] = ()
+    history: tuple[AttemptSummary, ...] = ()
+    attempt: int = 1
+
+
+# --- facts ---------------------------------------------------------------------------------------
+
+
+class Accepted(Wire):
+    type: Literal["accepted"] = "accepted"
+    model: str
+    messages: int
+    size_bytes: int = 0
+
+
+class SafetyChecked(Wire):
+    """``request`` is the masked request; absent when ``is_blocked``."""
+
+    type: Literal["safety_checked"] = "safety_checked"
+    is_blocked: bool
+    is_suspicious: bool = False
+    findings: tuple[Finding, ...] = ()
+    masked: tuple[PlaceholderCount, ...] = ()
+    message: str = ""
+    request: Content[ChatRequest | None] = None
+
+
+class Classified(Wire):
+    type: Literal["classified"] = "classified"
+    signals: Signals
+    decision: RouteDecision
+    vector: Content[Vector] = b""
+
+
+class ToolsRetrieved(Wire):
+    """``catalogue_tokens`` is what the whole catalogue would have cost in the prompt."""
+
+    type: Literal["tools_retrieved"] = "tools_retrieved"
+    tools: Content[tuple[BoundTool, ...]] = ()
+    tool_ids: tuple[str, ...] = ()
+    bound_tokens: int = 0
+    catalogue_tools: int = 0
+    catalogue_tokens: int = 0
+
+
+class Executed(Wire):
+    """``error`` is set unless ``status`` is ``succeeded``.
+
+    ``has_streamed`` says that a token has left for the client: no other model may continue then.
+    """
+
+    type: Literal["executed"] = "executed"
+    status: Literal["succeeded", "failed", "cancelled"]
+    model: str
+    usage: Usage
+    answer: Content[Answer] = Answer()
+    tool_runs: tuple[ToolRun, ...] = ()
+    new_messages: Content[tuple[Message, ...]] = ()
+    error: ErrorCode | None = None
+    is_retryable: bool = False
+    has_streamed: bool = False
+    time_to_first_token_s: float | None = None
+
+
+class Judged(Wire):
+    type: Literal["judged"] = "judged"
+    model: str
+    verdict: Verdict
+    usage: Usage
+
+
+class Recorded(Wire):
+    """What accounting did with one event. It ends there and is published nowhere."""
+
+    type: Literal["recorded"] = "recorded"
+    rows: int = 0
+
+
+class Expired(Wire):
+    """The deadline had passed before the stage could run. Said by runtime for any command."""
+
+    type: Literal["expired"] = "expired"
+    stage: ServiceName
+
+
+class DeadLettered(Wire):
+    """The command never succeeded. Said by runtime for any command; ``reason`` is an error class."""
+
+    type: Literal["dead_lettered"] = "dead_lettered"
+    stage: ServiceName
+    reason: str
+
+
+# --- frames: what travels back to a waiting client -------------------------------------------------
+
+
+class Delta(Wire):
+    """A piece of the answer. ``sequence`` counts from 0 within one delivery of one attempt.
+
+    A redelivered attempt begins again at 0 with a higher ``delivery``; the receiver skips what it
+    has already shown.
+    """
+
+    type: Literal["delta"] = "delta"
+    request_id: str
+    attempt: int
+    delivery: int
+    sequence: int
+    model: str
+    decision: RouteDecision
+    text: Content[str] = ""
+    tool_calls: Content[tuple[dict[str, Any], ...]] = ()
+
+
+class Completed(Wire):
+    type: Literal["completed"] = "completed"
+    request_id: str
+    model: str
+    decision: RouteDecision
+    finish_reason: str
+    usage: Usage
+    attempts: tuple[AttemptSummary, ...] = ()
+    verdict: Verdict | None = None
+    is_flagged: bool = False
+    answer: Content[Answer] = Answer()
+
+
+class Blocked(Wire):
+    type: Literal["blocked"] = "blocked"
+    request_id: str
+    findings: tuple[Finding, ...] = ()
+    message: str = ""
+
+
+class Failed(Wire):
+    type: Literal["failed"] = "failed"
+    request_id: str
+    code: ErrorCode
+    stage: ServiceName
+    attempts: tuple[AttemptSummary, ...] = ()
+    decision: RouteDecision | None = None
+
+    @property
+    def cost_usd(self) -> Decimal:
+        return sum((a.usage.cost_usd for a in self.attempts), Decimal(0))
+
+
+class Pending(Wire):
+    """Waiting for a person. Not an end: the request goes on when somebody decides."""
+
+    type: Literal["pending"] = "pending"
+    request_id: str
+    reason: str
+
+
+Outcome = Completed | Blocked | Failed
+Frame = Delta | Completed | Blocked | Failed | Pending
+StageFact = Accepted | SafetyChecked | Classified | ToolsRetrieved | Executed | Judged
+RuntimeFact = Expired | DeadLettered
+Fact = StageFact | RuntimeFact | Recorded
+PublishedFact = StageFact | RuntimeFact | Outcome
+
+
+class Event(Wire):
+    """A fact on LLM_EVENTS, without content. To accounting it is the command to record it.
+
+    ``sequence_id`` is the publish id; ``duration_s`` is the handler's; ``delivery`` counts from 1.
+    """
+
+    type: Literal["event"] = "event"
+    service: ServiceName
+    context: RequestContext
+    at: datetime
+    duration_s: float = 0.0
+    delivery: int = 1
+    attempt: int = 1
+    fact: Annotated[PublishedFact, Field(discriminator="type")]
+
+
+class DeadLetter(Wire):
+    """A message that was given up, as stored on LLM_DEAD. ``body`` is the message as it came."""
+
+    type: Literal["dead_letter"] = "dead_letter"
+    service: ServiceName
+    stream: str
+    subject: str
+    stream_sequence: int
+    deliveries: int
+    reason: str
+    detail: str = ""
+    at: datetime
+    request_id: str | None = None
+    body: Content[bytes] = b""
+
+
+BusCommand = CheckSafety | Classify | RetrieveTools | Execute | Judge
+Command = Accept | BusCommand | Event
+
+BUS_COMMAND: TypeAdapter[BusCommand] = TypeAdapter(
+    Annotated[BusCommand, Field(discriminator="type")]
+)
+FRAME: TypeAdapter[Frame] = TypeAdapter(Annotated[Frame, Field(discriminator="type")])
+STAGE_FACT: TypeAdapter[StageFact] = TypeAdapter(Annotated[StageFact, Field(discriminator="type")])
+OUTCOME: TypeAdapter[Outcome] = TypeAdapter(Annotated[Outcome, Field(discriminator="type")])
+
+
+def command_id(command: Command, service: ServiceName) -> str:
+    """Return the publish id of ``command``: request, stage, attempt and, if any, re-drive."""
+    return stage_id(command.context, service, command.attempt)
+
+
+def stage_id(context: RequestContext, stage: str, attempt: int) -> str:
+    """Return ``request_id.stage.attempt``; a re-driven request has ids of its own."""
+    base = f"{context.request_id}.{stage}.{attempt}"
+    return f"{base}.r{context.redrive}" if context.redrive else base
+
+
+def outcome_id(context: RequestContext) -> str:
+    """Return the id of the one outcome a request may have (one more for each re-drive)."""
+    base = f"{context.request_id}.outcome"
+    return f"{base}.r{context.redrive}" if context.redrive else base

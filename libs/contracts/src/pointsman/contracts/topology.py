@@ -1,0 +1,161 @@
+"""The bus: streams, subjects, durable consumers and their delivery policy, as data.
+
+One provisioning step applies this file (``task provision``); no service declares a stream.
+KEDA's ScaledObjects are tested against it. Knows no NATS client.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal, get_args
+
+from pointsman.contracts.parts import ServiceName
+
+SERVICES: tuple[ServiceName, ...] = get_args(ServiceName)
+
+LLM_WORK = "LLM_WORK"
+LLM_EVENTS = "LLM_EVENTS"
+LLM_DEAD = "LLM_DEAD"
+
+ADVISORY_SUBJECT = f"$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.{LLM_WORK}.*"
+CANCEL_SUBJECTS = "llm.cancel.*"
+
+DUPLICATE_WINDOW = timedelta(minutes=10)
+"""Longer than the longest deadline plus its redeliveries; see docs/adr/0003."""
+
+MAX_DEADLINE = timedelta(minutes=5)
+"""No request may live longer: ids, memos and outcomes are kept on that assumption."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stream:
+    """A JetStream stream. ``discard_new`` refuses a publish to a full stream instead of losing old."""
+
+    name: str
+    subjects: tuple[str, ...]
+    retention: Literal["workqueue", "limits"]
+    max_bytes: int
+    max_msgs_per_subject: int = -1
+    max_msg_size: int = 8 * 1024 * 1024
+    max_age: timedelta | None = None
+    discard_new: bool = False
+    duplicate_window: timedelta = DUPLICATE_WINDOW
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bucket:
+    """A key-value bucket; every key lives for ``ttl``."""
+
+    name: str
+    ttl: timedelta
+    max_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Consumer:
+    """A durable pull consumer and how its messages are delivered.
+
+    ``concurrency`` bounds handlers running at once in one process. ``backoff`` is the delay before
+    delivery 2, 3, ... after a nak; its last value repeats. A handler longer than ``ack_wait`` is
+    kept alive by heartbeats, so ``ack_wait`` is how long a dead process goes unnoticed.
+    """
+
+    stream: str
+    durable: ServiceName
+    subject: str
+    ack_wait: timedelta = timedelta(seconds=10)
+    max_deliver: int = 6
+    max_ack_pending: int = 1000
+    concurrency: int = 32
+    backoff: tuple[timedelta, ...] = (
+        timedelta(milliseconds=200),
+        timedelta(seconds=1),
+        timedelta(seconds=3),
+        timedelta(seconds=10),
+    )
+
+
+STREAMS: tuple[Stream, ...] = (
+    Stream(
+        name=LLM_WORK,
+        subjects=("llm.work.*",),
+        retention="workqueue",
+        max_bytes=2 * 1024**3,
+        max_msgs_per_subject=10_000,
+        max_age=timedelta(hours=24),
+        discard_new=True,
+    ),
+    Stream(
+        name=LLM_EVENTS,
+        subjects=("llm.event.*.*",),
+        retention="limits",
+        max_bytes=4 * 1024**3,
+        max_age=timedelta(days=7),
+    ),
+    Stream(
+        name=LLM_DEAD,
+        subjects=("llm.dead.*", ADVISORY_SUBJECT),
+        retention="limits",
+        max_bytes=1024**3,
+        max_age=timedelta(days=30),
+    ),
+)
+
+MEMO = Bucket(name="llm_memo", ttl=timedelta(hours=1), max_bytes=2 * 1024**3)
+"""Facts that were paid for, and outcomes, so that a second delivery repeats neither."""
+
+VAULT = Bucket(name="llm_vault", ttl=timedelta(hours=1), max_bytes=512 * 1024**2)
+"""Sealed values behind the placeholders of one request; only its ingress holds the key."""
+
+BUCKETS: tuple[Bucket, ...] = (MEMO, VAULT)
+
+
+def work_subject(service: ServiceName) -> str:
+    return f"llm.work.{service}"
+
+
+def event_subject(service: ServiceName, fact_type: str) -> str:
+    return f"llm.event.{service}.{fact_type}"
+
+
+def dead_subject(service: ServiceName) -> str:
+    return f"llm.dead.{service}"
+
+
+def reply_subject(ingress: str, request_id: str) -> str:
+    return f"llm.reply.{ingress}.{request_id}"
+
+
+def cancel_subject(request_id: str) -> str:
+    return f"llm.cancel.{request_id}"
+
+
+def _work(service: ServiceName, *, concurrency: int = 32) -> Consumer:
+    return Consumer(
+        stream=LLM_WORK,
+        durable=service,
+        subject=work_subject(service),
+        concurrency=concurrency,
+    )
+
+
+CONSUMERS: tuple[Consumer, ...] = (
+    _work("safety"),
+    _work("classifier"),
+    _work("toolrag"),
+    _work("executor", concurrency=128),
+    _work("judge"),
+    Consumer(
+        stream=LLM_EVENTS,
+        durable="accounting",
+        subject="llm.event.>",
+        max_deliver=20,
+        max_ack_pending=5000,
+        concurrency=64,
+    ),
+    Consumer(stream=LLM_DEAD, durable="accounting", subject=ADVISORY_SUBJECT, max_deliver=20),
+)
+"""Ingress has no consumer: HTTP brings its work, and it scales on requests in flight."""
+
+
+def consumers_of(service: ServiceName) -> tuple[Consumer, ...]:
+    return tuple(consumer for consumer in CONSUMERS if consumer.durable == service)

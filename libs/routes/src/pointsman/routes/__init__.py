@@ -1,0 +1,1 @@
+"""SemanticRoute and the model registry: what an operator declares. Pure; no network, no clock."""

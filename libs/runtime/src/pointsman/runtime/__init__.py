@@ -1,0 +1,7 @@
+"""Everything between a handler and the bus. The only importer of faststream, nats and the OTel SDK."""
+
+from pointsman.runtime.bus import Bus
+from pointsman.runtime.service import Handler, Service
+from pointsman.runtime.settings import ServiceSettings
+
+__all__ = ["Bus", "Handler", "Service", "ServiceSettings"]

@@ -1,0 +1,74 @@
+"""What a service may ask of the bus beyond taking a command and giving a fact.
+
+Owns the port; ``broker`` implements it over NATS, ``pointsman.testing`` in memory.
+"""
+
+import asyncio
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from pointsman.contracts.messages import Accept, Accepted, Frame
+from pointsman.contracts.parts import RequestContext
+
+
+class QueueDepth(Protocol):
+    """How much work waits. Read often, so it answers from memory."""
+
+    def __call__(self) -> int: ...
+
+
+class Bus(Protocol):
+    """One process's connection to the bus."""
+
+    @property
+    def instance(self) -> str:
+        """The id of this process; reply subjects of an ingress carry it."""
+        ...
+
+    async def reply(self, context: RequestContext, frame: Frame) -> None:
+        """Send a frame to the client's ingress, at most once (core NATS)."""
+        ...
+
+    def cancellation(self, request_id: str) -> AbstractContextManager[asyncio.Event]:
+        """Return an event that is set when the client of this request goes away."""
+        ...
+
+    async def cancel(self, request_id: str) -> None:
+        """Tell whoever works on the request that nobody waits for it any more."""
+        ...
+
+    async def put_vault(self, context: RequestContext, sealed: bytes) -> None:
+        """Keep the sealed values of a request's placeholders until the bucket's TTL.
+
+        Raises: Retryable if the bus does not answer.
+        """
+        ...
+
+    async def get_vault(self, context: RequestContext) -> bytes | None:
+        """Return what ``put_vault`` kept, or None.
+
+        Raises: Retryable if the bus does not answer.
+        """
+        ...
+
+    async def accept(self, command: Accept, fact: Accepted) -> None:
+        """Make an accepted request durable and publish its first command.
+
+        Raises: Retryable if the bus does not answer or the queue is full.
+        """
+        ...
+
+    async def outcome(self, context: RequestContext) -> Frame | None:
+        """Return the request's final frame if it has ended, whoever missed it.
+
+        Raises: Retryable if the bus does not answer.
+        """
+        ...
+
+    def queue_depth(self) -> int:
+        """How many commands wait in LLM_WORK, a fraction of a second ago."""
+        ...
+
+    def subscribe_frames(self, request_id: str) -> AbstractContextManager["asyncio.Queue[Frame]"]:
+        """Return the queue on which the frames of one request arrive; closed on exit."""
+        ...

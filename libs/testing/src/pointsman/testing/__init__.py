@@ -1,0 +1,1 @@
+"""Test doubles of Pointsman, shipped as a feature."""

@@ -1,0 +1,1 @@
+"""The demo rig: simulated models, scenarios, load and the report."""

@@ -1,0 +1,1 @@
+"""Keeps the append-only ledger of tokens, money and outcomes."""

@@ -1,0 +1,1 @@
+"""Calls one model for one attempt and runs the tools it asks for."""

@@ -1,0 +1,1 @@
+"""The HTTP edge: OpenAI Chat Completions in, durable requests out, answers back."""

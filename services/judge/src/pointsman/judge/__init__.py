@@ -1,0 +1,1 @@
+"""Says whether an answer is good enough, or that it cannot tell."""

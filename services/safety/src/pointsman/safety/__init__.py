@@ -1,0 +1,1 @@
+"""Blocks attacks and masks personal data before a model sees them."""

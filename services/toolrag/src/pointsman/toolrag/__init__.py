@@ -1,0 +1,1 @@
+"""Binds the few tools that complete a task."""

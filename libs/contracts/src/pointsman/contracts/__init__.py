@@ -1,1 +1,1 @@
-"""What every part of Pointsman agrees on: messages, the bus, the graph, errors. Knows only pydantic."""
+"""What every part agrees on: messages, the bus, the graph, errors. Knows only pydantic."""

@@ -5,7 +5,7 @@
         ├── Retryable            may succeed later: nak with backoff
         └── Rejected             can never succeed: dead letter
 
-``ErrorCode`` is what a client may see. Business outcomes (blocked, low score) are facts, not errors.
+``ErrorCode`` is what a client may see. Business outcomes (blocked, low score) are facts.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from enum import StrEnum
 
 
 class DeliveryError(Exception):
-    """The base of what a handler raises on purpose. ``reason`` is for operators, not for clients."""
+    """The base of what a handler raises on purpose. ``reason`` is for operators only."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)

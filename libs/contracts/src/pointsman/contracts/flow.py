@@ -1,7 +1,7 @@
 """The graph: who does what next. The only place that knows the order of the stages.
 
-``next_steps`` is total over (command, fact) and pure; ``task graph`` draws it, a golden test pins it.
-It knows no subject, retry or span.
+``next_steps`` is total over (command, fact) and pure; ``task graph`` draws it, a golden test
+pins it. It knows no subject, retry or span.
 """
 
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ from pointsman.contracts.parts import (
 
 @dataclass(frozen=True, kw_only=True)
 class Steps:
-    """What follows from one fact: commands to publish, and the request's outcome if it ends here."""
+    """What follows from one fact: commands to publish, and the outcome if it ends here."""
 
     commands: tuple[BusCommand, ...] = ()
     outcome: Outcome | None = None

@@ -204,14 +204,14 @@ class Expired(Wire):
 
 
 class DeadLettered(Wire):
-    """The command never succeeded. Said by runtime for any command; ``reason`` is an error class."""
+    """The command never succeeded. Said by runtime; ``reason`` is an error class."""
 
     type: Literal["dead_lettered"] = "dead_lettered"
     stage: ServiceName
     reason: str
 
 
-# --- frames: what travels back to a waiting client -------------------------------------------------
+# --- frames: what travels back to a waiting client -----------------------------------------------
 
 
 class Delta(Wire):

@@ -11,6 +11,8 @@ from typing import Literal, get_args
 from pointsman.contracts.parts import ServiceName
 
 SERVICES: tuple[ServiceName, ...] = get_args(ServiceName)
+WORKERS: tuple[ServiceName, ...] = ("safety", "classifier", "toolrag", "executor", "judge")
+"""The services that commands are sent to; a work subject of any other name is not stored."""
 
 LLM_WORK = "LLM_WORK"
 LLM_EVENTS = "LLM_EVENTS"
@@ -28,7 +30,7 @@ MAX_DEADLINE = timedelta(minutes=5)
 
 @dataclass(frozen=True, kw_only=True)
 class Stream:
-    """A JetStream stream. ``discard_new`` refuses a publish to a full stream instead of losing old."""
+    """A JetStream stream. ``discard_new`` refuses a publish to a full one; nothing old is lost."""
 
     name: str
     subjects: tuple[str, ...]
@@ -77,7 +79,7 @@ class Consumer:
 STREAMS: tuple[Stream, ...] = (
     Stream(
         name=LLM_WORK,
-        subjects=("llm.work.*",),
+        subjects=tuple(f"llm.work.{service}" for service in WORKERS),
         retention="workqueue",
         max_bytes=2 * 1024**3,
         max_msgs_per_subject=10_000,

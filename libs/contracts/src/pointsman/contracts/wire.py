@@ -23,7 +23,7 @@ Content = Annotated[T, ContentMarker()]
 
 
 class Wire(BaseModel):
-    """A frozen value on the bus. Unknown fields are ignored, so consumers roll out before producers."""
+    """A frozen value on the bus. Unknown fields are ignored: consumers roll out first."""
 
     model_config = ConfigDict(
         frozen=True, extra="ignore", ser_json_bytes="base64", val_json_bytes="base64"
@@ -61,10 +61,9 @@ def _inner_exclusions(value: object) -> dict[Any, Any]:
     if isinstance(value, BaseModel):
         return _exclusions(value)
     if isinstance(value, tuple):
-        items = {
+        return {
             index: hidden
             for index, item in enumerate(value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
             if (hidden := _inner_exclusions(item))  # pyright: ignore[reportUnknownArgumentType]
         }
-        return items
     return {}

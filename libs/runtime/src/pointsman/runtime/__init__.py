@@ -1,4 +1,4 @@
-"""Everything between a handler and the bus. The only importer of faststream, nats and the OTel SDK."""
+"""What stands between a handler and the bus; sole importer of faststream, nats, OTel SDK."""
 
 from pointsman.runtime.bus import Bus
 from pointsman.runtime.service import Handler, Service

@@ -14,16 +14,20 @@ from pointsman.runtime.bus import Bus
 from pointsman.runtime.settings import ServiceSettings
 
 Deps = TypeVar("Deps")
-DepsContra = TypeVar("DepsContra", contravariant=True)
+DepsContra_contra = TypeVar("DepsContra_contra", contravariant=True)
 
 
-class Handler(Protocol[DepsContra]):
+Problems = Callable[[], Mapping[str, Mapping[str, str]]]
+"""Per service of this process, per dependency, why it is not ready; empty means ready."""
+
+
+class Handler(Protocol[DepsContra_contra]):
     """``async def verb(command, *, deps) -> Fact``; knows no subject, successor, retry or span.
 
     The command's type is the service's own, which no common signature can say.
     """
 
-    def __call__(self, command: Any, /, *, deps: DepsContra) -> Awaitable[Fact]: ...
+    def __call__(self, command: Any, /, *, deps: DepsContra_contra) -> Awaitable[Fact]: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,5 +45,5 @@ class Service(Generic[Deps]):
     handle: Handler[Deps]
     resources: Callable[[Bus], AbstractAsyncContextManager[Deps]]
     is_memoized: bool = False
-    serve: Callable[[Bus, Deps], Awaitable[None]] | None = None
+    serve: Callable[[Bus, Deps, Problems], Awaitable[None]] | None = None
     problems: Callable[[Deps], Mapping[str, str]] | None = None

@@ -1,6 +1,6 @@
 """Settings every service shares. Each service derives its own class with its name as prefix.
 
-Owns the fields and their environment names; the only reader of the environment is pydantic-settings.
+Owns the fields and their environment names; pydantic-settings alone reads the environment.
 """
 
 from datetime import timedelta
@@ -50,12 +50,12 @@ class ServiceSettings(BaseSettings):
     health_port: int | None = Field(
         default=None,
         validation_alias="HEALTH_PORT",
-        description="Port of /healthz, /readyz and /metrics; none without it (ingress has its own).",
+        description="Port of /healthz, /readyz, /metrics; none without it (ingress has its own).",
     )
     drain_timeout: timedelta = Field(
         default=timedelta(seconds=20),
         validation_alias="DRAIN_TIMEOUT",
-        description="How long running handlers may finish after SIGTERM before their messages go back.",
+        description="How long handlers may go on after SIGTERM before their messages go back.",
     )
     state_dir: Path = Field(
         default=Path(".state"),

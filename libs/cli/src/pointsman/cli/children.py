@@ -1,0 +1,90 @@
+"""Programs that a laptop runs beside the services: simulated models and a local cloud.
+
+Owns their start, the wait until they answer, and their end.
+"""
+
+import asyncio
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import yaml
+
+from pointsman.runtime.embedded_nats import free_port
+
+START_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 5.0
+
+
+class ChildFailed(RuntimeError):
+    """A child ended or did not answer; the message ends with the last lines it wrote."""
+
+
+@asynccontextmanager
+async def loadgen(command: str, *arguments: str, log_dir: Path) -> AsyncGenerator[int]:
+    """Run ``python -m pointsman.loadgen COMMAND --port PORT`` and yield its port once it answers."""
+    port = free_port()
+    log_dir.mkdir(parents=True, exist_ok=True)
+    log_path = log_dir / f"{command}.log"
+    with log_path.open("wb") as output:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "pointsman.loadgen",
+            command,
+            "--port",
+            str(port),
+            *arguments,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    try:
+        try:
+            async with asyncio.timeout(START_TIMEOUT_S):
+                await _answers(process, port)
+        except TimeoutError as error:
+            tail = log_path.read_text(errors="replace")[-800:]
+            raise ChildFailed(f"{command} did not start: {tail}") from error
+        yield port
+    finally:
+        await _end(process)
+
+
+def point_registry_at(registry: Path, port: int, into: Path) -> Path:
+    """Write a copy of ``registry`` whose simulated models are served at ``port``; return its path."""
+    data = yaml.safe_load(registry.read_text(encoding="utf-8"))
+    for model in data["models"]:
+        if model.get("is_simulated"):
+            model["base_url"] = f"http://127.0.0.1:{port}/v1"
+    into.parent.mkdir(parents=True, exist_ok=True)
+    into.write_text(yaml.safe_dump(data, sort_keys=False), encoding="utf-8")
+    return into
+
+
+async def _answers(process: asyncio.subprocess.Process, port: int) -> None:
+    while True:
+        if process.returncode is not None:
+            raise TimeoutError
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            await asyncio.sleep(0.05)
+        else:
+            writer.close()
+            await writer.wait_closed()
+            return
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is not None:
+        return
+    process.terminate()
+    try:
+        async with asyncio.timeout(STOP_TIMEOUT_S):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()

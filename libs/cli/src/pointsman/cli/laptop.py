@@ -1,0 +1,148 @@
+"""The whole platform on one machine: bus, models to talk to, and the seven services.
+
+Owns what ``pointsman up`` and ``pointsman demo`` start, in which order, and where it lives.
+"""
+
+import asyncio
+import socket
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from pointsman.cli.children import loadgen, point_registry_at
+from pointsman.cli.platform import build_all, laptop_overrides
+from pointsman.runtime.app import Platform, running
+from pointsman.runtime.embedded_nats import EmbeddedNats, free_port
+from pointsman.runtime.nats_transport import NatsTransport, connect
+from pointsman.runtime.provision import Provisioning, provision
+from pointsman.runtime.settings import ServiceSettings
+
+READY_TIMEOUT_S = 120.0
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LaptopOptions:
+    """What to start. ``nats_url`` names a bus that runs already; ``port`` 0 takes any free one.
+
+    ``simulated`` starts the simulated models and the local cloud; ``speed`` is how many times
+    faster than declared those models answer.
+    """
+
+    state_dir: Path
+    registry_path: Path
+    route_path: Path
+    nats_url: str | None = None
+    port: int = 8080
+    simulated: bool = True
+    speed: float = 1.0
+    overrides: dict[str, Any] = field(default_factory=dict[str, Any])
+    say: Say = print
+
+
+@dataclass(frozen=True, kw_only=True)
+class Laptop:
+    """A platform that runs. ``models_url`` is the simulated models' server, if it was started."""
+
+    base_url: str
+    nats_url: str
+    registry_path: Path
+    models_url: str | None
+    platform: Platform
+    transport: NatsTransport
+
+
+@asynccontextmanager
+async def laptop(options: LaptopOptions) -> AsyncGenerator[Laptop]:
+    """Start everything, wait until it is ready, and stop it on exit."""
+    async with AsyncExitStack() as stack:
+        nats_url = await _bus(options, stack)
+        registry_path, models_url, cloud_url = await _world(options, stack)
+        port = port_or_free(options.port)
+        settings = ServiceSettings(nats_url=nats_url)
+        transport = await stack.enter_async_context(connect(settings, name="pointsman-cli"))
+        await provision(transport, Provisioning())
+        options.say("starting the seven services (models of language load now)")
+        overrides = laptop_overrides(
+            nats_url=nats_url,
+            state_dir=options.state_dir,
+            registry_path=registry_path,
+            route_path=options.route_path,
+            port=port,
+            tools_endpoint=cloud_url,
+            **options.overrides,
+        )
+        services = await asyncio.to_thread(build_all, overrides)
+        platform = await stack.enter_async_context(running(services))
+        base_url = f"http://127.0.0.1:{port}"
+        await wait_ready(base_url)
+        yield Laptop(
+            base_url=base_url,
+            nats_url=nats_url,
+            registry_path=registry_path,
+            models_url=models_url,
+            platform=platform,
+            transport=transport,
+        )
+
+
+async def _bus(options: LaptopOptions, stack: AsyncExitStack) -> str:
+    if options.nats_url is not None:
+        options.say(f"using the bus at {options.nats_url}")
+        return options.nats_url
+    server = EmbeddedNats(options.state_dir / "nats", port=port_or_free(4222))
+    await stack.enter_async_context(server)
+    options.say(f"nats-server with file-backed JetStream at {server.url}")
+    return server.url
+
+
+async def _world(
+    options: LaptopOptions, stack: AsyncExitStack
+) -> tuple[Path, str | None, str | None]:
+    """Start the simulated models and the local cloud; return registry, their URLs."""
+    if not options.simulated:
+        return options.registry_path, None, None
+    logs = options.state_dir / "logs"
+    models = loadgen("models", "--speed", str(options.speed), log_dir=logs)
+    cloud = loadgen("cloud", log_dir=logs)
+    models_port = await stack.enter_async_context(models)
+    options.say("simulated models (not real ones) and a local cloud (moto) start")
+    cloud_port = await stack.enter_async_context(cloud)
+    registry = point_registry_at(
+        options.registry_path, models_port, options.state_dir / "models.yaml"
+    )
+    return registry, f"http://127.0.0.1:{models_port}", f"http://127.0.0.1:{cloud_port}"
+
+
+async def wait_ready(base_url: str) -> None:
+    """Wait until ingress says it is ready.
+
+    Raises: TimeoutError.
+    """
+    async with asyncio.timeout(READY_TIMEOUT_S), httpx.AsyncClient() as client:
+        while True:
+            try:
+                response = await client.get(f"{base_url}/readyz", timeout=2.0)
+            except httpx.HTTPError:
+                response = None
+            if response is not None and response.status_code == httpx.codes.OK:
+                return
+            await asyncio.sleep(0.05)
+
+
+def port_or_free(port: int) -> int:
+    """Return ``port`` if nobody listens there on loopback, else a free one."""
+    if port == 0:
+        return free_port()
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return free_port()
+    return port

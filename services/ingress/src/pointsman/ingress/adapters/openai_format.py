@@ -1,0 +1,176 @@
+"""Answers in OpenAI's Chat Completions shapes: completion, chunks, errors, model list, headers.
+
+Owns the spelling only; nothing here waits or decides.
+Source: OpenAI API reference, Chat Completions and Errors.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from pointsman.contracts.chat import Answer, ToolCall
+from pointsman.contracts.errors import ERRORS, ErrorCode
+from pointsman.contracts.messages import Completed, Delta, Failed
+from pointsman.contracts.parts import RouteDecision, Usage
+from pointsman.routes.registry import ModelRegistry
+
+Json = dict[str, Any]
+
+DONE = b"data: [DONE]\n\n"
+KEEP_ALIVE = b": waiting\n\n"
+
+PIECE = re.compile(r"\S+\s*|\s+")
+WORDS_PER_CHUNK = 8
+"""An answer that was held for the judge is sent in pieces of this size: a stream is expected."""
+
+
+def error_body(
+    code: ErrorCode, *, request_id: str | None, detail: str = "", param: str | None = None
+) -> Json:
+    """Return an error body. ``detail`` replaces the code's own sentence."""
+    spec = ERRORS[code]
+    return {
+        "error": {
+            "message": detail or spec.message,
+            "type": spec.type,
+            "param": param,
+            "code": code.value,
+            "request_id": request_id,
+        }
+    }
+
+
+def completion(frame: Completed, answer: Answer, *, created: int) -> Json:
+    """Return a ``chat.completion`` object. ``created`` is a Unix time in seconds."""
+    message: Json = {"role": "assistant", "content": answer.text or None, "refusal": None}
+    if answer.tool_calls:
+        message["tool_calls"] = [call.model_dump() for call in answer.tool_calls]
+    choice = {
+        "index": 0,
+        "message": message,
+        "logprobs": None,
+        "finish_reason": answer.finish_reason,
+    }
+    return {
+        "id": completion_id(frame.request_id),
+        "object": "chat.completion",
+        "created": created,
+        "model": frame.model,
+        "choices": [choice],
+        "usage": usage_body(frame.usage),
+    }
+
+
+def chunk(
+    request_id: str,
+    model: str,
+    *,
+    created: int,
+    delta: Json | None = None,
+    finish_reason: str | None = None,
+    usage: Usage | None = None,
+) -> bytes:
+    """Return one event with a ``chat.completion.chunk``; usage comes without choices."""
+    choices = (
+        []
+        if usage is not None
+        else [{"index": 0, "delta": delta or {}, "logprobs": None, "finish_reason": finish_reason}]
+    )
+    body: Json = {
+        "id": completion_id(request_id),
+        "object": "chat.completion.chunk",
+        "created": created,
+        "model": model,
+        "choices": choices,
+    }
+    if usage is not None:
+        body["usage"] = usage_body(usage)
+    return sse(body)
+
+
+def sse(body: Json) -> bytes:
+    return (
+        b"data: " + json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode() + b"\n\n"
+    )
+
+
+def tool_call_deltas(calls: tuple[ToolCall, ...]) -> list[Json]:
+    return [{"index": index, **call.model_dump()} for index, call in enumerate(calls)]
+
+
+def pieces(text: str) -> Iterator[str]:
+    """Cut a whole answer into chunks of a few words, losing nothing."""
+    words: list[str] = []
+    for match in PIECE.finditer(text):
+        words.append(match.group())
+        if len(words) == WORDS_PER_CHUNK:
+            yield "".join(words)
+            words.clear()
+    if words:
+        yield "".join(words)
+
+
+def usage_body(usage: Usage) -> Json:
+    return {
+        "prompt_tokens": usage.input_tokens,
+        "completion_tokens": usage.output_tokens,
+        "total_tokens": usage.input_tokens + usage.output_tokens,
+    }
+
+
+def model_list(registry: ModelRegistry, auto: str) -> Json:
+    """Return ``GET /v1/models``: ``auto`` first, then every model of the registry."""
+    entries = [_model_entry(auto, "pointsman")]
+    entries += [_model_entry(model.id, model.provider) for model in registry.models]
+    return {"object": "list", "data": entries}
+
+
+def _model_entry(name: str, owner: str) -> Json:
+    return {"id": name, "object": "model", "created": 0, "owned_by": owner}
+
+
+def completion_id(request_id: str) -> str:
+    return f"chatcmpl-{request_id}"
+
+
+def frame_headers(frame: Completed | Failed | Delta, registry: ModelRegistry) -> dict[str, str]:
+    """Return the headers that say what was decided and, once known, what it cost."""
+    headers: dict[str, str] = {}
+    if frame.decision is not None:
+        headers |= _decision_headers(frame.decision)
+    if isinstance(frame, Completed):
+        headers |= {
+            "x-pointsman-model": frame.model,
+            "x-pointsman-attempts": str(len(frame.attempts)),
+            "x-pointsman-cost-usd": f"{frame.usage.cost_usd:.10f}",
+        }
+        if frame.verdict is not None and frame.verdict.score is not None:
+            headers["x-pointsman-score"] = f"{frame.verdict.score:g}"
+        if frame.is_flagged:
+            headers["x-pointsman-flagged"] = "true"
+    elif isinstance(frame, Failed):
+        headers["x-pointsman-attempts"] = str(len(frame.attempts))
+        headers["x-pointsman-cost-usd"] = f"{frame.cost_usd:.10f}"
+    else:
+        headers["x-pointsman-model"] = frame.model
+    if _is_simulated(headers.get("x-pointsman-model"), registry):
+        headers["x-pointsman-simulated"] = "true"
+    return headers
+
+
+def _decision_headers(decision: RouteDecision) -> dict[str, str]:
+    return {
+        "x-pointsman-route": f"{decision.route}@{decision.revision}",
+        "x-pointsman-target": _ascii(decision.target),
+        "x-pointsman-reason": _ascii(decision.reason),
+    }
+
+
+def _ascii(text: str) -> str:
+    """Header values are ASCII without control characters."""
+    return "".join(c if " " <= c <= "~" else "?" for c in text)[:256]
+
+
+def _is_simulated(model: str | None, registry: ModelRegistry) -> bool:
+    return any(entry.is_simulated for entry in registry.models if entry.id == model)

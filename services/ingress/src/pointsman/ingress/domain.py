@@ -1,0 +1,173 @@
+"""What ingress decides: who is calling, whether a request may come in, what a stream may show.
+
+Pure: no HTTP, no clock of its own, no broker.
+"""
+
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from pydantic import ValidationError
+
+from pointsman.contracts.chat import ChatRequest
+from pointsman.contracts.errors import ErrorCode
+from pointsman.contracts.messages import Accept, Accepted, Delta
+from pointsman.contracts.parts import RequestContext
+
+AUTO = "auto"
+DEFAULT_NAMESPACE = "default"
+
+
+class Gate(Protocol):
+    """Makes an accepted request durable."""
+
+    async def accept(self, command: Accept, fact: Accepted) -> None: ...
+
+
+class Refused(Exception):
+    """A request that does not come in. ``param`` is the offending field's path, if there is one."""
+
+    def __init__(
+        self,
+        code: ErrorCode,
+        detail: str = "",
+        *,
+        param: str | None = None,
+        retry_after: timedelta | None = None,
+    ) -> None:
+        super().__init__(code)
+        self.code = code
+        self.detail = detail
+        self.param = param
+        self.retry_after = retry_after
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """Bounds on what comes in. Sizes in bytes, depths in commands and requests."""
+
+    max_messages: int
+    max_queue_depth: int
+    max_in_flight: int
+    retry_after: timedelta
+
+
+def namespace_of(authorization: str | None, keys: Mapping[str, str]) -> str:
+    """Return the namespace whose API key the caller sent.
+
+    Raises: Refused (401) if keys are set and none matches.
+    """
+    if not keys:
+        return DEFAULT_NAMESPACE
+    scheme, _, sent = (authorization or "").partition(" ")
+    if scheme.lower() == "bearer":
+        for namespace, key in keys.items():
+            if hmac.compare_digest(sent.strip().encode(), key.encode()):
+                return namespace
+    raise Refused(ErrorCode.INVALID_API_KEY)
+
+
+def parse_request(body: bytes, *, models: frozenset[str], limits: Limits) -> ChatRequest:
+    """Return the validated request.
+
+    Raises: Refused with the path of the first wrong field, for an unknown model, or for too many
+    messages.
+    """
+    try:
+        request = ChatRequest.model_validate_json(body)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+        path = ".".join(str(part) for part in first["loc"])
+        raise Refused(ErrorCode.INVALID_REQUEST, first["msg"], param=path or None) from None
+    if len(request.messages) > limits.max_messages:
+        raise Refused(
+            ErrorCode.TOO_MANY_MESSAGES,
+            f"{len(request.messages)} messages, at most {limits.max_messages}",
+            param="messages",
+        )
+    if not request.last_user_text.strip() and not _has_user_input(request):
+        raise Refused(ErrorCode.INVALID_REQUEST, "there is nothing to answer", param="messages")
+    if request.model != AUTO and request.model not in models:
+        raise Refused(ErrorCode.MODEL_NOT_FOUND, param="model")
+    return request
+
+
+def admit(*, queue_depth: int, in_flight: int, limits: Limits) -> None:
+    """Let a request in, or not.
+
+    Raises: Refused (429) with what to wait when the pipeline is full.
+    """
+    if queue_depth >= limits.max_queue_depth or in_flight >= limits.max_in_flight:
+        raise Refused(ErrorCode.QUEUE_FULL, retry_after=limits.retry_after)
+
+
+def context_of(
+    *,
+    request_id: str,
+    namespace: str,
+    ingress: str,
+    now: datetime,
+    deadline: timedelta,
+    stream: bool,
+) -> RequestContext:
+    return RequestContext(
+        request_id=request_id,
+        namespace=namespace,
+        ingress=ingress,
+        accepted_at=now,
+        deadline=now + deadline,
+        stream=stream,
+    )
+
+
+@dataclass
+class ShownText:
+    """What a client has already seen of a streamed answer.
+
+    An attempt whose process died is delivered again and starts over: its text is skipped as far as
+    it repeats what was shown. Text that differs can not be continued.
+    """
+
+    text: str = ""
+    _run: tuple[int, int] = field(default=(0, 0))
+    _seen_in_run: int = 0
+    _next: int = 0
+
+    def accept(self, delta: Delta) -> str:
+        """Return what of ``delta`` is new to the client.
+
+        Raises: Refused (stream_interrupted) if a piece is missing or contradicts what was shown.
+        """
+        run = (delta.attempt, delta.delivery)
+        if run < self._run:
+            return ""
+        if run != self._run:
+            self._run, self._seen_in_run, self._next = run, 0, 0
+        if delta.sequence < self._next:
+            return ""
+        if delta.sequence > self._next:
+            raise Refused(ErrorCode.STREAM_INTERRUPTED)
+        self._next += 1
+        known = self.text[self._seen_in_run : self._seen_in_run + len(delta.text)]
+        if not delta.text.startswith(known):
+            raise Refused(ErrorCode.STREAM_INTERRUPTED)
+        self._seen_in_run += len(delta.text)
+        new = delta.text[len(known) :]
+        self.text += new
+        return new
+
+    def rest_of(self, answer: str) -> str:
+        """Return what of the final answer the client has not seen.
+
+        Raises: Refused (stream_interrupted) if the answer is not a continuation of it.
+        """
+        if not answer.startswith(self.text):
+            raise Refused(ErrorCode.STREAM_INTERRUPTED)
+        return answer[len(self.text) :]
+
+
+def _has_user_input(request: ChatRequest) -> bool:
+    """Images and tool results are input too, without a word in them."""
+    return any(m.role == "tool" or (m.role == "user" and m.content) for m in request.messages)

@@ -23,7 +23,7 @@ class ChildFailed(RuntimeError):
 
 @asynccontextmanager
 async def loadgen(command: str, *arguments: str, log_dir: Path) -> AsyncGenerator[int]:
-    """Run ``python -m pointsman.loadgen COMMAND --port PORT`` and yield its port once it answers."""
+    """Run a loadgen server (``models``, ``cloud``) and yield its port once it answers."""
     port = free_port()
     log_dir.mkdir(parents=True, exist_ok=True)
     log_path = log_dir / f"{command}.log"
@@ -54,7 +54,7 @@ async def loadgen(command: str, *arguments: str, log_dir: Path) -> AsyncGenerato
 
 
 def point_registry_at(registry: Path, port: int, into: Path) -> Path:
-    """Write a copy of ``registry`` whose simulated models are served at ``port``; return its path."""
+    """Copy ``registry`` with its simulated models served at ``port``; return the copy."""
     data = yaml.safe_load(registry.read_text(encoding="utf-8"))
     for model in data["models"]:
         if model.get("is_simulated"):

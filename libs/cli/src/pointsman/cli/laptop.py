@@ -130,7 +130,7 @@ async def wait_ready(base_url: str) -> None:
                 response = await client.get(f"{base_url}/readyz", timeout=2.0)
             except httpx.HTTPError:
                 response = None
-            if response is not None and response.status_code == httpx.codes.OK:
+            if response is not None and response.status_code == 200:
                 return
             await asyncio.sleep(0.05)
 

@@ -121,13 +121,15 @@ class NatsTransport:
 async def connect(settings: ServiceSettings, *, name: str) -> AsyncGenerator[NatsTransport]:
     """Open a connection that reconnects for ever; drained and closed on exit."""
     holder: list[NatsTransport] = []
+    is_closing = False
 
     async def reconnected() -> None:
         for transport in holder:
             await transport.reconnected()
 
     async def disconnected() -> None:
-        log.warning("nats.disconnected", name=name)
+        if not is_closing:
+            log.warning("nats.disconnected", name=name)
 
     async def failed(error: Exception) -> None:
         # An empty queue of the client is told as an error too; only its class is of use.
@@ -152,6 +154,7 @@ async def connect(settings: ServiceSettings, *, name: str) -> AsyncGenerator[Nat
     try:
         yield transport
     finally:
+        is_closing = True
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 await broker.stop()

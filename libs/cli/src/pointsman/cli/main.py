@@ -1,0 +1,123 @@
+"""The ``pointsman`` command. Owns the command line only; each group's work is in its own module."""
+
+import importlib
+from pathlib import Path
+
+import click
+from pointsman.cli.routes import route
+
+from pointsman.cli.inspecting import dead, ledger, trace
+from pointsman.contracts.topology import SERVICES
+
+ROUTE = "loadgen/config/route.yaml"
+REGISTRY = "loadgen/config/models.yaml"
+
+state_dir_option = click.option(
+    "--state-dir",
+    type=click.Path(path_type=Path),
+    default=Path(".state"),
+    envvar="POINTSMAN_STATE_DIR",
+    show_default=True,
+    help="Folder for JetStream, the ledger, indexes and logs.",
+)
+nats_option = click.option("--nats-url", envvar="NATS_URL", help="A bus that runs already.")
+route_option = click.option(
+    "--route", type=click.Path(path_type=Path), default=Path(ROUTE), show_default=True
+)
+registry_option = click.option(
+    "--registry", type=click.Path(path_type=Path), default=Path(REGISTRY), show_default=True
+)
+
+
+@click.group()
+def main() -> None:
+    """A durable semantic router for LLM traffic."""
+
+
+@main.command()
+@state_dir_option
+@nats_option
+@route_option
+@registry_option
+@click.option("--port", type=int, default=8080, show_default=True, envvar="INGRESS_PORT")
+@click.option("--simulated/--no-simulated", default=True, show_default=True)
+def up(
+    state_dir: Path,
+    nats_url: str | None,
+    route: Path,
+    registry: Path,
+    port: int,
+    simulated: bool,
+) -> None:
+    """Run all seven services in this process, with a bus of their own."""
+    from pointsman.cli.laptop import LaptopOptions
+    from pointsman.cli.up import run_up
+
+    run_up(
+        LaptopOptions(
+            state_dir=state_dir,
+            nats_url=nats_url,
+            route_path=route,
+            registry_path=registry,
+            port=port,
+            simulated=simulated,
+        )
+    )
+
+
+@main.command()
+@click.argument("service", type=click.Choice(SERVICES))
+def run(service: str) -> None:
+    """Run one service alone, configured by the environment."""
+    from pointsman.runtime.app import run as run_service
+
+    settings = importlib.import_module(f"pointsman.{service}.settings").Settings()
+    run_service(importlib.import_module(f"pointsman.{service}.app").build(settings))
+
+
+@main.command()
+@nats_option
+@click.option("--replicas", type=click.IntRange(1, 5), default=1, show_default=True)
+def provision(nats_url: str | None, replicas: int) -> None:
+    """Create or update streams, consumers and buckets as topology.py says."""
+    from pointsman.cli.provisioning import run_provision
+
+    run_provision(nats_url, replicas)
+
+
+@main.command()
+@state_dir_option
+@route_option
+@registry_option
+@click.option("--data", type=click.Path(path_type=Path), default=Path("../shared/data"))
+@click.option("--requests", type=int, default=100, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of a table.")
+def demo(
+    state_dir: Path,
+    route: Path,
+    registry: Path,
+    data: Path,
+    requests: int,
+    as_json: bool,
+) -> None:
+    """Send the talk's prompts and a hundred requests through everything and print a table."""
+    from pointsman.cli.demo import DemoOptions, run
+
+    options = DemoOptions(
+        state_dir=state_dir,
+        route_path=route,
+        registry_path=registry,
+        data_dir=data,
+        requests=requests,
+        as_json=as_json,
+    )
+    raise SystemExit(run(options))
+
+
+main.add_command(dead)
+main.add_command(trace)
+main.add_command(ledger)
+main.add_command(route)
+
+if __name__ == "__main__":
+    main()

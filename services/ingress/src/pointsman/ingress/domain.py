@@ -87,8 +87,6 @@ def parse_request(body: bytes, *, models: frozenset[str], limits: Limits) -> Cha
             f"{len(request.messages)} messages, at most {limits.max_messages}",
             param="messages",
         )
-    if not request.last_user_text.strip() and not _has_user_input(request):
-        raise Refused(ErrorCode.INVALID_REQUEST, "there is nothing to answer", param="messages")
     if request.model != AUTO and request.model not in models:
         raise Refused(ErrorCode.MODEL_NOT_FOUND, param="model")
     return request
@@ -166,8 +164,3 @@ class ShownText:
         if not answer.startswith(self.text):
             raise Refused(ErrorCode.STREAM_INTERRUPTED)
         return answer[len(self.text) :]
-
-
-def _has_user_input(request: ChatRequest) -> bool:
-    """Images and tool results are input too, without a word in them."""
-    return any(m.role == "tool" or (m.role == "user" and m.content) for m in request.messages)

@@ -1,0 +1,67 @@
+"""A bus that answers from a script: for tests of ingress without a pipeline behind it."""
+
+import asyncio
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+
+from pointsman.contracts.errors import Retryable
+from pointsman.contracts.messages import Accept, Accepted, Frame
+from pointsman.contracts.parts import RequestContext
+
+Script = Callable[[Accept], Sequence[Frame]]
+
+
+class ScriptedBus:
+    """``Bus`` whose pipeline is a function from the accepted request to its frames.
+
+    ``depth`` is what the queue is said to hold, ``is_down`` refuses every accept, ``vault`` maps a
+    request id to sealed values; ``accepted`` and ``cancelled`` tell what happened.
+    """
+
+    instance = "scripted"
+
+    def __init__(self, script: Script) -> None:
+        self.script = script
+        self.depth = 0
+        self.is_down = False
+        self.accepted: list[Accept] = []
+        self.cancelled: list[str] = []
+        self.vault: dict[str, bytes] = {}
+        self._queues: dict[str, asyncio.Queue[Frame]] = {}
+
+    async def accept(self, command: Accept, fact: Accepted) -> None:
+        if self.is_down:
+            raise Retryable("the bus is down")
+        self.accepted.append(command)
+        for frame in self.script(command):
+            self._queues[command.context.request_id].put_nowait(frame)
+
+    @contextmanager
+    def subscribe_frames(self, request_id: str) -> Generator["asyncio.Queue[Frame]"]:
+        self._queues[request_id] = asyncio.Queue()
+        try:
+            yield self._queues[request_id]
+        finally:
+            del self._queues[request_id]
+
+    @contextmanager
+    def cancellation(self, request_id: str) -> Generator[asyncio.Event]:
+        yield asyncio.Event()
+
+    async def cancel(self, request_id: str) -> None:
+        self.cancelled.append(request_id)
+
+    async def reply(self, context: RequestContext, frame: Frame) -> None:
+        self._queues[context.request_id].put_nowait(frame)
+
+    async def put_vault(self, context: RequestContext, sealed: bytes) -> None:
+        self.vault[context.request_id] = sealed
+
+    async def get_vault(self, context: RequestContext) -> bytes | None:
+        return self.vault.get(context.request_id)
+
+    async def outcome(self, context: RequestContext) -> Frame | None:
+        return None
+
+    def queue_depth(self) -> int:
+        return self.depth

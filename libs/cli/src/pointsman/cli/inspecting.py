@@ -9,7 +9,7 @@ import json
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import click
 
@@ -151,7 +151,7 @@ def ledger() -> None:
 def report(
     state_dir: Path,
     url: str | None,
-    by: str,
+    by: Literal["namespace", "model", "route"],
     as_json: bool,
 ) -> None:
     """Print requests, tokens and cost, and whether the books agree with themselves."""

@@ -1,0 +1,92 @@
+"""``pointsman demo``: start everything, send the demo's requests, print what happened."""
+
+import asyncio
+import json
+import sys
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+from pydantic import ValidationError
+
+from pointsman.cli.laptop import Laptop, LaptopOptions, laptop
+from pointsman.contracts.messages import Event
+from pointsman.loadgen.demo import DemoProgress, progress_on, run_demo
+from pointsman.loadgen.report import DemoReport
+from pointsman.loadgen.report_table import render
+from pointsman.loadgen.scenarios import load_scenarios
+from pointsman.routes.registry import load_registry
+from pointsman.runtime.embedded_nats import NatsServerFailed
+
+SPEED = 20.0
+"""How many times faster than declared the simulated models answer, so that the demo is short."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoOptions:
+    state_dir: Path
+    route_path: Path
+    registry_path: Path
+    data_dir: Path
+    requests: int
+    as_json: bool
+
+
+def run(options: DemoOptions) -> int:
+    """Run the demo; return 0 if every expectation was met, 1 otherwise."""
+    progress = progress_on(sys.stderr)
+    try:
+        report = asyncio.run(_run(options, progress))
+    except NatsServerFailed as error:
+        raise click.ClickException(str(error)) from error
+    if options.as_json:
+        click.echo(json.dumps(report.as_json(), indent=2, ensure_ascii=False))
+    else:
+        render(report)
+        _say_what_next(report)
+    return 0 if report.is_as_expected else 1
+
+
+async def _run(options: DemoOptions, progress: DemoProgress) -> DemoReport:
+    settings = LaptopOptions(
+        state_dir=options.state_dir,
+        registry_path=options.registry_path,
+        route_path=options.route_path,
+        port=0,
+        speed=SPEED,
+        say=lambda line: click.echo(line, err=True),
+        # The table is the output; the services' own lines would drown it.
+        overrides={"log_level": "error", "log_format": "json"},
+    )
+    async with laptop(settings) as running:
+        return await _send(options, running, progress)
+
+
+async def _send(options: DemoOptions, running: Laptop, progress: DemoProgress) -> DemoReport:
+    events: dict[str, list[Event]] = defaultdict(list)
+
+    async def keep(_: str, payload: bytes) -> None:
+        try:
+            event = Event.model_validate_json(payload)
+        except ValidationError:
+            return
+        events[event.context.request_id].append(event)
+
+    await running.transport.listen("llm.event.>", keep)
+    return await run_demo(
+        base_url=running.base_url,
+        events_of=lambda request_id: events[request_id],
+        scenarios=load_scenarios(),
+        registry=load_registry(running.registry_path),
+        data_dir=options.data_dir if options.data_dir.exists() else None,
+        progress=progress,
+        requests=options.requests,
+    )
+
+
+def _say_what_next(report: DemoReport) -> None:
+    first = next((row.request_id for row in report.scenarios if row.request_id), None)
+    if first is not None:
+        click.echo(f"\nLook into one: pointsman trace {first}")
+    click.echo("The books:     pointsman ledger report")

@@ -1,0 +1,56 @@
+"""``pointsman route``: check a SemanticRoute file before it is in force."""
+
+from pathlib import Path
+
+import click
+
+from pointsman.routes.registry import InvalidRegistry, ModelRegistry, load_registry
+from pointsman.routes.source import InvalidRoute, load_route
+from pointsman.routes.validate import validate as issues_of
+
+registry_option = click.option(
+    "--registry",
+    type=click.Path(path_type=Path),
+    default=Path("loadgen/config/models.yaml"),
+    show_default=True,
+    help="Model registry to check targets against.",
+)
+
+
+@click.group()
+def route() -> None:
+    """SemanticRoute files."""
+
+
+@route.command("validate")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@registry_option
+def validate(files: tuple[Path, ...], registry: Path) -> None:
+    """Check route files. Exit code 1 if any can not be used; warnings alone exit 0."""
+    try:
+        models = load_registry(registry)
+    except InvalidRegistry as error:
+        raise click.ClickException(str(error)) from error
+    is_usable = [_check(path, models) for path in files]
+    raise SystemExit(0 if all(is_usable) else 1)
+
+
+def _check(path: Path, models: ModelRegistry) -> bool:
+    """Print what is wrong or surprising in one file; return whether it can be used."""
+    try:
+        revision = load_route(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        click.echo(f"{path}: error: {type(error).__name__}")
+        return False
+    except InvalidRoute as error:
+        click.echo(f"{path}: error: {error}")
+        if error.excerpt:
+            click.echo(error.excerpt)
+        return False
+    found = issues_of(revision.route, models)
+    for issue in found:
+        click.echo(f"{path}: {issue.level}: {issue.path}: {issue.message}")
+    is_usable = all(issue.level != "error" for issue in found)
+    verdict = "valid" if is_usable else "not usable"
+    click.echo(f"{path}: {verdict}, revision {revision.revision}, {len(found)} remarks")
+    return is_usable

@@ -199,6 +199,7 @@ def _after_executor(command: Execute, fact: Executed) -> Steps:
         answer=fact.answer,
         tools=command.tools,
         tool_runs=fact.tool_runs,
+        previous=command.previous,
         history=history,
         attempt=command.attempt,
     )
@@ -259,12 +260,10 @@ def _after_judge(command: Judge, verdict: Verdict) -> Steps:
         flagged = evaluator.on_judge_failure == "flag"
         done = _completed(command, command.model, command.answer, history, verdict, flagged=flagged)
         return Steps(outcome=done)
+    best = _better(command, verdict)
     stronger = _stronger(command)
-    if (
-        evaluator.on_low_score == "escalate"
-        and stronger
-        and command.attempt < evaluator.max_attempts
-    ):
+    may_go_on = evaluator.on_low_score == "escalate" and command.attempt < evaluator.max_attempts
+    if stronger and may_go_on:
         return Steps(
             commands=(
                 Execute(
@@ -275,15 +274,15 @@ def _after_judge(command: Judge, verdict: Verdict) -> Steps:
                     model=stronger,
                     tools=command.tools,
                     critique=verdict.critique,
-                    previous=Candidate(
-                        model=command.model, answer=command.answer, score=verdict.score
-                    ),
+                    previous=best,
                     history=history,
                     attempt=command.attempt + 1,
                 ),
             )
         )
-    done = _completed(command, command.model, command.answer, history, verdict, flagged=True)
+    if best.score != verdict.score:
+        verdict = Verdict(label="low", score=best.score)
+    done = _completed(command, best.model, best.answer, history, verdict, flagged=True)
     return Steps(outcome=done)
 
 
@@ -307,6 +306,15 @@ def _given_up(
             decision=command.decision if isinstance(command, RetrieveTools | Execute) else None,
         )
     )
+
+
+def _better(command: Judge, verdict: Verdict) -> Candidate:
+    """The answer just judged, or the one before if that one scored higher."""
+    now = Candidate(model=command.model, answer=command.answer, score=verdict.score)
+    before = command.previous
+    if before is None or (before.score or 0) <= (now.score or 0):
+        return now
+    return before
 
 
 def _stronger(command: Judge) -> str | None:

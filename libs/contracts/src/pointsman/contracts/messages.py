@@ -90,8 +90,8 @@ class Candidate(Wire):
 class Execute(Wire):
     """To executor: one attempt against one model.
 
-    ``critique`` is what the judge said of the attempt before; ``previous`` is that attempt's
-    answer, returned flagged when no stronger attempt succeeds.
+    ``critique`` is what the judge said of the attempt before; ``previous`` is the best answer
+    judged so far, returned flagged when no stronger attempt does better.
     """
 
     type: Literal["execute"] = "execute"
@@ -108,7 +108,7 @@ class Execute(Wire):
 
 
 class Judge(Wire):
-    """To judge: is this answer good enough?"""
+    """To judge: is this answer good enough? ``previous`` is the best answer judged so far."""
 
     type: Literal["judge"] = "judge"
     context: RequestContext
@@ -119,6 +119,7 @@ class Judge(Wire):
     answer: Answer
     tools: tuple[BoundTool, ...] = ()
     tool_runs: tuple[ToolRun, ...] = ()
+    previous: Candidate | None = None
     history: tuple[AttemptSummary, ...] = ()
     attempt: int = 1
 

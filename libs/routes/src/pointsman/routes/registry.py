@@ -146,7 +146,7 @@ def load_registry(path: Path) -> ModelRegistry:
     """
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+    except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
         raise InvalidRegistry(path, str(error)) from error
     try:
         return ModelRegistry.model_validate(data)

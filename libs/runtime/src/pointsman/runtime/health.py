@@ -27,7 +27,7 @@ def health_routes(problems: Problems) -> list[Route]:
 
     async def readyz(_: Request) -> Response:
         found = problems()
-        fatal = any(name == "nats" for service in found.values() for name in service)
+        fatal = any(name in FATAL for service in found.values() for name in service)
         status = 503 if fatal else 200
         return JSONResponse({"ready": not fatal, "problems": found}, status_code=status)
 
@@ -43,6 +43,10 @@ def health_routes(problems: Problems) -> list[Route]:
         Route("/readyz", readyz),
         Route("/metrics", metrics),
     ]
+
+
+FATAL = frozenset({"nats", "resources"})
+"""Dependencies without which a process should get no traffic; other problems are told, no more."""
 
 
 class _Server(uvicorn.Server):

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 import structlog
 from cryptography.fernet import Fernet
+from prometheus_client import Gauge
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -48,6 +49,9 @@ from pointsman.runtime.service import Problems
 log = structlog.get_logger()
 
 CANCEL_TIMEOUT_S = 2.0
+
+IN_FLIGHT = Gauge("pointsman_requests_in_flight", "Requests whose clients wait for an answer.")
+"""What ingress scales on: it has no queue of its own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +120,7 @@ class Api:
     async def chat_completions(self, request: Request) -> Response:
         namespace = namespace_of(request.headers.get("authorization"), self._keys)
         admit(queue_depth=self._bus.queue_depth(), in_flight=self._in_flight, limits=self._limits)
-        self._in_flight += 1
+        self._opened(1)
         is_handed_over = False
         try:
             body = await self._read(request)
@@ -142,7 +146,7 @@ class Api:
             return first  # pyright: ignore[reportReturnType] - a stream's chunks follow only its start
         finally:
             if not is_handed_over:
-                self._in_flight -= 1
+                self._opened(-1)
 
     async def _counted(
         self, answering: "AsyncGenerator[StreamStart | Response | bytes]"
@@ -154,7 +158,11 @@ class Api:
                     yield piece
         finally:
             await answering.aclose()
-            self._in_flight -= 1
+            self._opened(-1)
+
+    def _opened(self, more: int) -> None:
+        self._in_flight += more
+        IN_FLIGHT.set(self._in_flight)
 
     async def _read(self, request: Request) -> bytes:
         limit = self._settings.max_body_bytes

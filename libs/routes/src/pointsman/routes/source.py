@@ -1,0 +1,141 @@
+"""From the text of a route file to a route in force, and what is kept when the text is bad.
+
+Owns parsing, the revision, and "keep the last good one"; reads no file and knows no clock: whoever
+polls gives the text.
+"""
+
+import hashlib
+from dataclasses import dataclass, replace
+from typing import Any, Self, cast
+
+import yaml
+from pydantic import ValidationError
+
+from pointsman.routes.registry import ModelRegistry
+from pointsman.routes.semantic_route import SemanticRoute
+from pointsman.routes.tokens import ConditionError
+from pointsman.routes.validate import Issue, validate
+
+# A route of 64 targets with the longest conditions stays under 64 KiB.
+MAX_CHARACTERS = 256 * 1024
+
+
+class InvalidRoute(ValueError):
+    """A route cannot be used. ``path`` is the field; ``excerpt`` shows a condition with a caret."""
+
+    def __init__(self, path: str, reason: str, *, excerpt: str = "") -> None:
+        super().__init__(f"{path}: {reason}" if path else reason)
+        self.path = path
+        self.reason = reason
+        self.excerpt = excerpt
+
+
+@dataclass(frozen=True, kw_only=True)
+class RouteRevision:
+    """A route and the first 12 hex digits of the SHA-256 of the text it came from."""
+
+    route: SemanticRoute
+    revision: str
+
+
+def revision_of(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def load_route(text: str) -> RouteRevision:
+    """Parse and check the text of a route file.
+
+    Raises: InvalidRoute with the path of the first wrong field.
+    """
+    try:
+        route = SemanticRoute.model_validate(_document(text), by_alias=True, by_name=False)
+    except ValidationError as error:
+        raise _invalid(error) from error
+    return RouteRevision(route=route, revision=revision_of(text))
+
+
+@dataclass(frozen=True, kw_only=True)
+class RouteFile:
+    """What is known of a route file: the last good route, and why the newest text is not it."""
+
+    registry: ModelRegistry | None = None
+    current: RouteRevision | None = None
+    problem: InvalidRoute | None = None
+    warnings: tuple[Issue, ...] = ()
+    seen: str | None = None
+
+    def refresh(self, text: str | None, *, why: str = "the file cannot be read") -> Self:
+        """Return what is known after the file held ``text``; None means that it cannot be read.
+
+        Returns self when nothing changed, so that a caller sees changes by identity.
+        """
+        if text is None:
+            if self.seen is None and self.problem is not None and self.problem.reason == why:
+                return self
+            return replace(self, seen=None, problem=InvalidRoute("", why))
+        seen = revision_of(text)
+        if seen == self.seen:
+            return self
+        try:
+            current = load_route(text)
+            warnings = _checked(current.route, self.registry)
+        except InvalidRoute as problem:
+            return replace(self, seen=seen, problem=problem)
+        return replace(self, seen=seen, current=current, warnings=warnings, problem=None)
+
+
+def _checked(route: SemanticRoute, registry: ModelRegistry | None) -> tuple[Issue, ...]:
+    issues = validate(route, registry)
+    for issue in issues:
+        if issue.level == "error":
+            raise InvalidRoute(issue.path, issue.message)
+    return tuple(issues)
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """A safe loader that refuses a key given twice, where YAML would quietly keep the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"key {key.value!r} is given twice", key.start_mark
+                )
+            seen.add(str(key.value))
+        return cast("dict[Any, Any]", super().construct_mapping(node, deep=deep))
+
+
+def _document(text: str) -> object:
+    if len(text) > MAX_CHARACTERS:
+        raise InvalidRoute("", f"the file is longer than {MAX_CHARACTERS} characters")
+    try:
+        documents: list[object] = list(yaml.load_all(text, Loader=_UniqueKeys))
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise InvalidRoute(where, f"not YAML: {error.problem}") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise InvalidRoute("", f"not YAML: {error}") from error
+    documents = [document for document in documents if document is not None]
+    if not documents:
+        raise InvalidRoute("", "the file is empty")
+    if len(documents) > 1:
+        raise InvalidRoute("", f"the file holds {len(documents)} documents, one route is expected")
+    if not isinstance(documents[0], dict):
+        raise InvalidRoute("", "the file holds no SemanticRoute: a mapping is expected")
+    return cast("object", documents[0])
+
+
+def _invalid(error: ValidationError) -> InvalidRoute:
+    first = error.errors(include_url=False)[0]
+    cause = first.get("ctx", {}).get("error")
+    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"])
+    path = path.removeprefix(".")
+    if isinstance(cause, ConditionError):
+        return InvalidRoute(cause.path or path, str(cause), excerpt=cause.excerpt)
+    if isinstance(cause, ValueError):
+        return InvalidRoute(path, str(cause))
+    return InvalidRoute(path, first["msg"])

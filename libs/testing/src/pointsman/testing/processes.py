@@ -1,0 +1,83 @@
+"""The seven services as processes of their own, to be killed and started again.
+
+Owns starting, killing and ending them; every one is stopped when the block ends.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from pointsman.contracts.topology import SERVICES
+
+STOP_TIMEOUT_S = 10.0
+
+
+class Processes:
+    """Child processes by name, each with its log file in ``log_dir``."""
+
+    def __init__(self, log_dir: Path, environment: Mapping[str, str]) -> None:
+        self._log_dir = log_dir
+        self._environment = dict(environment)
+        self._children: dict[str, asyncio.subprocess.Process] = {}
+        log_dir.mkdir(parents=True, exist_ok=True)
+
+    async def start(self, name: str, *arguments: str) -> None:
+        """Run ``python -m pointsman.NAME ARGUMENTS`` under ``name``."""
+        with (self._log_dir / f"{name}.log").open("ab") as output:
+            self._children[name] = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                f"pointsman.{name}",
+                *arguments,
+                env=self._environment,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+            )
+
+    async def kill(self, name: str) -> None:
+        """End a child at once, as a crash would."""
+        child = self._children.pop(name)
+        child.kill()
+        await child.wait()
+
+    def ended(self) -> dict[str, int]:
+        """Return the children that ended by themselves, and how."""
+        return {n: c.returncode for n, c in self._children.items() if c.returncode is not None}
+
+    def log(self, name: str, *, last: int = 4000) -> str:
+        """Return the end of a child's log."""
+        return (self._log_dir / f"{name}.log").read_text(errors="replace")[-last:]
+
+    async def stop(self) -> None:
+        """End every child in good order, then at once."""
+        for child in self._children.values():
+            if child.returncode is None:
+                os.kill(child.pid, signal.SIGTERM)
+        for child in self._children.values():
+            try:
+                async with asyncio.timeout(STOP_TIMEOUT_S):
+                    await child.wait()
+            except TimeoutError:
+                child.kill()
+                await child.wait()
+
+
+@asynccontextmanager
+async def processes(log_dir: Path, environment: Mapping[str, str]) -> AsyncGenerator[Processes]:
+    """Run child processes inside the block."""
+    running = Processes(log_dir, environment)
+    try:
+        yield running
+    finally:
+        await running.stop()
+
+
+async def start_all(running: Processes) -> None:
+    """Start the seven services."""
+    for name in SERVICES:
+        await running.start(name)

@@ -1,0 +1,216 @@
+"""One row of the report: what a request's events say about it.
+
+Pure: a client's result and the request's events in, a row out. Second deliveries of an event count
+once.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from decimal import Decimal
+from typing import Any, Literal, TypeVar, get_args
+
+from pointsman.contracts.messages import (
+    Blocked,
+    Classified,
+    Completed,
+    Event,
+    Executed,
+    Failed,
+    Judged,
+    ToolsRetrieved,
+)
+from pointsman.contracts.parts import ServiceName, Usage
+from pointsman.loadgen.client import ClientResult
+from pointsman.routes.registry import ModelRegistry, UnknownModel
+
+T = TypeVar("T")
+Outcome = Literal["completed", "flagged", "blocked", "failed", "lost"]
+STAGES: tuple[ServiceName, ...] = tuple(
+    name for name in get_args(ServiceName) if name != "accounting"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttemptRow:
+    """One attempt: its model, tokens, calls and score."""
+
+    attempt: int
+    model: str
+    status: str
+    input_tokens: int
+    output_tokens: int
+    model_calls: int
+    cost_usd: Decimal
+    score: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """What is known of one request. ``stages_ms`` sums a stage's attempts.
+
+    ``outcome`` is ``lost`` when no outcome event was seen. ``cost_usd`` counts every stage that
+    paid for tokens. ``has_tools`` says that tools were bound from the catalogue.
+    """
+
+    name: str
+    prompt: str
+    group: str
+    request_id: str | None
+    status: int
+    latency_s: float
+    outcome: Outcome
+    error: str | None = None
+    intent: str | None = None
+    domain: str | None = None
+    complexity: float | None = None
+    model: str | None = None
+    is_simulated: bool = False
+    stages_ms: dict[str, float] = field(default_factory=dict[str, float])
+    input_tokens: int = 0
+    output_tokens: int = 0
+    has_tools: bool = False
+    bound_tokens: int = 0
+    catalogue_tokens: int = 0
+    model_calls: int = 0
+    cost_usd: Decimal = Decimal(0)
+    attempts: tuple[AttemptRow, ...] = ()
+    score: float | None = None
+
+    @property
+    def tool_tokens_saved(self) -> int:
+        """Tokens of the catalogue that one prompt was spared."""
+        return self.catalogue_tokens - self.bound_tokens
+
+    @property
+    def returned(self) -> AttemptRow | None:
+        """The attempt whose answer the client got: the last one of the answer's model."""
+        own = [attempt for attempt in self.attempts if attempt.model == self.model]
+        return own[-1] if own else None
+
+    def as_json(self) -> dict[str, Any]:
+        return {**asdict(self), "tool_tokens_saved": self.tool_tokens_saved}
+
+
+def has_outcome(events: Sequence[Event]) -> bool:
+    """Say whether a request's events are all there: its outcome and each attempt it counts."""
+    ends = [event.fact for event in events if isinstance(event.fact, Completed | Blocked | Failed)]
+    if not ends:
+        return False
+    counted = 0 if isinstance(ends[0], Blocked) else len(ends[0].attempts)
+    seen = {event.attempt for event in events if isinstance(event.fact, Executed)}
+    return len(seen) >= counted
+
+
+def row_of(result: ClientResult, events: Sequence[Event], registry: ModelRegistry) -> Row:
+    """Return the row of one request."""
+    once = _once(events)
+    facts = [event.fact for event in once]
+    classified = _first(facts, Classified)
+    tools = _first(facts, ToolsRetrieved)
+    attempts = _attempts(once)
+    paid = [fact.usage for fact in facts if isinstance(fact, Executed | Judged)]
+    outcome, end = _outcome(facts)
+    model = end.model if isinstance(end, Completed) else _last_model(attempts)
+    return Row(
+        name=result.scenario.name,
+        prompt=result.scenario.prompt,
+        group=result.scenario.group,
+        request_id=result.request_id,
+        status=result.status,
+        latency_s=result.latency_s,
+        outcome=outcome,
+        error=str(end.code) if isinstance(end, Failed) else result.error,
+        intent=classified.signals.intent if classified else None,
+        domain=classified.signals.domain if classified else None,
+        complexity=classified.signals.complexity if classified else None,
+        model=model,
+        is_simulated=_is_simulated(model, registry),
+        stages_ms=_stages_ms(once),
+        input_tokens=sum(usage.input_tokens for usage in paid),
+        output_tokens=sum(usage.output_tokens for usage in paid),
+        has_tools=bool(tools and tools.tool_ids),
+        bound_tokens=tools.bound_tokens if tools else 0,
+        catalogue_tokens=tools.catalogue_tokens if tools else 0,
+        model_calls=sum(usage.model_calls for usage in paid),
+        cost_usd=sum((usage.cost_usd for usage in paid), Decimal(0)),
+        attempts=attempts,
+        score=_score(end, attempts),
+    )
+
+
+def _once(events: Sequence[Event]) -> list[Event]:
+    """Each event once, in time's order; a second delivery repeats service, fact and attempt."""
+    seen = {(event.service, event.fact.type, event.attempt): event for event in reversed(events)}
+    return sorted(seen.values(), key=lambda event: event.at)
+
+
+def _first(facts: Sequence[object], kind: type[T]) -> T | None:
+    return next((fact for fact in facts if isinstance(fact, kind)), None)
+
+
+def _attempts(events: Sequence[Event]) -> tuple[AttemptRow, ...]:
+    scores = {
+        event.attempt: event.fact.verdict.score
+        for event in events
+        if isinstance(event.fact, Judged)
+    }
+    executed = {event.attempt: event.fact for event in events if isinstance(event.fact, Executed)}
+    return tuple(
+        _attempt(number, fact.status, fact.usage, scores.get(number))
+        for number, fact in sorted(executed.items(), key=lambda item: item[0])
+    )
+
+
+def _attempt(number: int, status: str, usage: Usage, score: float | None) -> AttemptRow:
+    return AttemptRow(
+        attempt=number,
+        model=usage.model,
+        status=status,
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        model_calls=usage.model_calls,
+        cost_usd=usage.cost_usd,
+        score=score,
+    )
+
+
+def _last_model(attempts: Sequence[AttemptRow]) -> str | None:
+    return attempts[-1].model if attempts else None
+
+
+def _outcome(facts: Sequence[object]) -> tuple[Outcome, Completed | Blocked | Failed | None]:
+    for fact in facts:
+        match fact:
+            case Completed():
+                return ("flagged" if fact.is_flagged else "completed"), fact
+            case Blocked():
+                return "blocked", fact
+            case Failed():
+                return "failed", fact
+            case _:
+                continue
+    return "lost", None
+
+
+def _score(end: object, attempts: Sequence[AttemptRow]) -> float | None:
+    if isinstance(end, Completed) and end.verdict is not None:
+        return end.verdict.score
+    return attempts[-1].score if attempts else None
+
+
+def _stages_ms(events: Sequence[Event]) -> dict[str, float]:
+    """Milliseconds by stage, in the pipeline's order; an outcome is said by a stage, not done."""
+    spent: dict[str, float] = {}
+    for event in events:
+        if not isinstance(event.fact, Completed | Blocked | Failed):
+            spent[event.service] = spent.get(event.service, 0.0) + event.duration_s * 1000
+    return {stage: round(spent[stage], 2) for stage in STAGES if stage in spent}
+
+
+def _is_simulated(model: str | None, registry: ModelRegistry) -> bool:
+    if model is None:
+        return False
+    try:
+        return registry.resolve(model).is_simulated
+    except UnknownModel:
+        return False

@@ -1,0 +1,62 @@
+"""Runs the simulated models on a port: inside a test or a demo, or as a process of its own.
+
+The socket listens before anything is announced, so a client may connect at once.
+"""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncGenerator, Generator
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from pointsman.loadgen.simulated import build
+
+BACKLOG = 2048
+
+
+class _Embedded(uvicorn.Server):
+    """A server that leaves the process's signals to whoever embeds it."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
+
+
+@contextlib.asynccontextmanager
+async def serving(app: ASGIApp, *, port: int = 0, host: str = "127.0.0.1") -> AsyncGenerator[str]:
+    """Serve ``app`` while entered and yield its base address; port 0 takes a free one."""
+    listener = socket.create_server((host, port), backlog=BACKLOG)
+    server = _Embedded(_config(app))
+    running = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        yield f"http://{host}:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        server.force_exit = True
+        await running
+        listener.close()
+
+
+@contextlib.asynccontextmanager
+async def serving_models(
+    *, port: int = 0, speed: float = 1.0, seed: int = 0
+) -> AsyncGenerator[str]:
+    """Serve the simulated models and yield their base address (add ``/v1`` for OpenAI clients)."""
+    async with serving(build(speed=speed, seed=seed), port=port) as address:
+        yield address
+
+
+async def serve_models(*, host: str, port: int, speed: float, seed: int) -> None:
+    """Serve the simulated models until a signal; prints one line when ready."""
+    listener = socket.create_server((host, port), backlog=BACKLOG)
+    address = f"http://{host}:{listener.getsockname()[1]}"
+    print(f"models ready at {address}/v1 (simulated, speed {speed:g})", flush=True)
+    await uvicorn.Server(_config(build(speed=speed, seed=seed))).serve(sockets=[listener])
+
+
+def _config(app: ASGIApp) -> uvicorn.Config:
+    return uvicorn.Config(
+        app, log_level="critical", access_log=False, lifespan="off", ws="none", log_config=None
+    )

@@ -23,11 +23,12 @@ from pointsman.contracts.messages import (
     command_id,
 )
 from pointsman.contracts.parts import RequestContext, Usage, Verdict
-from pointsman.contracts.topology import LLM_WORK, MEMO, work_subject
+from pointsman.contracts.topology import LLM_WORK, MEMO, consumers_of, work_subject
 from pointsman.runtime.app import running
 from pointsman.runtime.dead import list_letters, redrive
 from pointsman.runtime.nats_transport import NatsTransport
 from pointsman.runtime.process_bus import ProcessBus
+from pointsman.runtime.pull import EXPIRES_S
 from pointsman.runtime.reading import events_of
 from pointsman.runtime.settings import ServiceSettings
 from pointsman.testing.requests import chat, context
@@ -336,3 +337,12 @@ async def test_accounting_sees_every_fact_of_a_request(
         "judge.judged",
         "safety.safety_checked",
     ]
+
+
+async def test_more_requests_than_slots_flow_without_a_pause(
+    client: Client, settings: ServiceSettings
+) -> None:
+    slots = consumers_of("safety")[0].concurrency
+    async with running(scripted_pipeline(settings)), asyncio.timeout(EXPIRES_S / 2):
+        frames = await asyncio.gather(*(client.ask(f"{n}") for n in range(slots * 6)))
+    assert all(isinstance(frame, Completed) for _, frame in frames)

@@ -110,7 +110,7 @@ def test_redelivered_attempt_continues_where_the_client_stopped() -> None:
     assert shown.accept(delta("one tw", 0, delivery=2)) == ""
     assert shown.accept(delta("o thr", 1, delivery=2)) == "thr"
     assert shown.accept(delta("late", 2)) == ""
-    assert shown.rest_of("one two three") == "ee"
+    assert shown.rest_of("one two three", "small") == "ee"
 
 
 @pytest.mark.parametrize(
@@ -129,5 +129,15 @@ def test_stream_that_cannot_be_continued_is_interrupted(second: Delta) -> None:
 def test_final_answer_that_contradicts_the_stream_is_interrupted() -> None:
     shown = ShownText()
     shown.accept(delta("one", 0))
-    with pytest.raises(Refused):
-        shown.rest_of("two")
+    for answer, model in (("two", "small"), ("one and more", "large")):
+        with pytest.raises(Refused):
+            shown.rest_of(answer, model)
+
+
+def test_no_other_model_continues_a_stream() -> None:
+    shown = ShownText()
+    shown.accept(delta("one", 0))
+    other = delta("one more", 0, attempt=2).model_copy(update={"model": "large"})
+    with pytest.raises(Refused) as refused:
+        shown.accept(other)
+    assert refused.value.code is ErrorCode.STREAM_INTERRUPTED

@@ -18,6 +18,7 @@ from pointsman.cli.platform import build_all, laptop_overrides
 from pointsman.runtime.app import Platform, running
 from pointsman.runtime.embedded_nats import EmbeddedNats, free_port
 from pointsman.runtime.nats_transport import NatsTransport, connect
+from pointsman.runtime.observability import configure_logging
 from pointsman.runtime.provision import Provisioning, provision
 from pointsman.runtime.settings import ServiceSettings
 
@@ -64,7 +65,8 @@ async def laptop(options: LaptopOptions) -> AsyncGenerator[Laptop]:
         nats_url = await _bus(options, stack)
         registry_path, models_url, cloud_url = await _world(options, stack)
         port = port_or_free(options.port)
-        settings = ServiceSettings(nats_url=nats_url)
+        settings = ServiceSettings(nats_url=nats_url, **options.overrides)
+        configure_logging(settings)
         transport = await stack.enter_async_context(connect(settings, name="pointsman-cli"))
         await provision(transport, Provisioning())
         options.say("starting the seven services (models of language load now)")

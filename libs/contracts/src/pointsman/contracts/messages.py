@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
-from pointsman.contracts.chat import Answer, ChatRequest, Message
+from pointsman.contracts.chat import Answer, ChatRequest
 from pointsman.contracts.errors import ErrorCode
 from pointsman.contracts.parts import (
     AttemptSummary,
@@ -176,7 +176,6 @@ class Executed(Wire):
     usage: Usage
     answer: Content[Answer] = Answer()
     tool_runs: tuple[ToolRun, ...] = ()
-    new_messages: Content[tuple[Message, ...]] = ()
     error: ErrorCode | None = None
     is_retryable: bool = False
     has_streamed: bool = False

@@ -140,6 +140,8 @@ def _work(service: ServiceName, *, concurrency: int = 32) -> Consumer:
     )
 
 
+DATABASE_BACKOFF = tuple(timedelta(seconds=delay) for delay in (1, 5, 15, 60))
+
 CONSUMERS: tuple[Consumer, ...] = (
     _work("safety"),
     _work("classifier"),
@@ -150,11 +152,19 @@ CONSUMERS: tuple[Consumer, ...] = (
         stream=LLM_EVENTS,
         durable="accounting",
         subject="llm.event.>",
-        max_deliver=20,
+        # A database that is away for a day must not turn money into dead letters.
+        max_deliver=1500,
+        backoff=DATABASE_BACKOFF,
         max_ack_pending=5000,
         concurrency=64,
     ),
-    Consumer(stream=LLM_DEAD, durable="accounting", subject=ADVISORY_SUBJECT, max_deliver=20),
+    Consumer(
+        stream=LLM_DEAD,
+        durable="accounting",
+        subject=ADVISORY_SUBJECT,
+        max_deliver=1500,
+        backoff=DATABASE_BACKOFF,
+    ),
 )
 """Ingress has no consumer: HTTP brings its work, and it scales on requests in flight."""
 

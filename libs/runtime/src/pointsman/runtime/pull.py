@@ -126,12 +126,7 @@ class PullLoop:
         if message.headers and STATUS in message.headers and not message.reply:
             self._refused(message)
             return
-        left, expires = self._requests.get(message.subject, (0, 0.0))
-        if left > 1:
-            self._requests[message.subject] = (left - 1, expires)
-        else:
-            self._requests.pop(message.subject, None)
-            self._wake.set()
+        self._use_credit()
         delivered = JetStreamMessage(message)
         if self._stopping:
             await delivered.nak(timedelta(0))
@@ -139,6 +134,19 @@ class PullLoop:
         task = asyncio.create_task(self._run_one(delivered))
         self._tasks.add(task)
         task.add_done_callback(self._finished)
+
+    def _use_credit(self) -> None:
+        """Count one message against the oldest request: the server serves them in order.
+
+        A message carries its stream's subject, not the reply subject of the request it answers.
+        """
+        for reply, (left, expires) in self._requests.items():
+            if left > 1:
+                self._requests[reply] = (left - 1, expires)
+            else:
+                del self._requests[reply]
+                self._wake.set()
+            return
 
     async def _run_one(self, message: JetStreamMessage) -> None:
         await self._on_message(message)

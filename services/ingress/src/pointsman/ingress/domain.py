@@ -125,10 +125,11 @@ class ShownText:
     """What a client has already seen of a streamed answer.
 
     An attempt whose process died is delivered again and starts over: its text is skipped as far as
-    it repeats what was shown. Text that differs can not be continued.
+    it repeats what was shown. Text that differs can not be continued, nor can another model.
     """
 
     text: str = ""
+    model: str = ""
     _run: tuple[int, int] = field(default=(0, 0))
     _seen_in_run: int = 0
     _next: int = 0
@@ -152,15 +153,21 @@ class ShownText:
         if not delta.text.startswith(known):
             raise Refused(ErrorCode.STREAM_INTERRUPTED)
         self._seen_in_run += len(delta.text)
+        self._check(delta.model)
         new = delta.text[len(known) :]
-        self.text += new
+        self.text, self.model = self.text + new, delta.model
         return new
 
-    def rest_of(self, answer: str) -> str:
+    def rest_of(self, answer: str, model: str) -> str:
         """Return what of the final answer the client has not seen.
 
         Raises: Refused (stream_interrupted) if the answer is not a continuation of it.
         """
+        self._check(model)
         if not answer.startswith(self.text):
             raise Refused(ErrorCode.STREAM_INTERRUPTED)
         return answer[len(self.text) :]
+
+    def _check(self, model: str) -> None:
+        if self.text and model != self.model:
+            raise Refused(ErrorCode.STREAM_INTERRUPTED)

@@ -45,7 +45,7 @@ class StreamWriter:
     def _completed(self, frame: Completed) -> list[bytes]:
         values = self.values or {}
         events: list[bytes] = []
-        for piece in fmt.pieces(self._shown.rest_of(frame.answer.text)):
+        for piece in fmt.pieces(self._shown.rest_of(frame.answer.text, frame.model)):
             events += self._text(frame.model, piece)
         rest = self._restorer.flush() if self._restorer else ""
         if rest:

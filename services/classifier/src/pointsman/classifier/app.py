@@ -1,0 +1,46 @@
+"""The classifier's composition root: settings in, a service that can run out."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+
+from pointsman.classifier.adapters import MiniLm, WatchedRoute, open_prototypes
+from pointsman.classifier.handler import Deps, classify
+from pointsman.classifier.settings import Settings
+from pointsman.routes.registry import load_registry
+from pointsman.runtime.bus import Bus
+from pointsman.runtime.service import Service
+
+
+def build(settings: Settings) -> Service[Deps]:
+    """Return the classifier; nothing is opened before its resources are entered."""
+    return Service(
+        name="classifier",
+        settings=settings,
+        handle=classify,
+        resources=partial(_resources, settings),
+        problems=_problems,
+    )
+
+
+@asynccontextmanager
+async def _resources(settings: Settings, _: Bus) -> AsyncGenerator[Deps]:
+    registry = await asyncio.to_thread(load_registry, settings.registry_path)
+    route = await asyncio.to_thread(WatchedRoute.open, settings.route_path, registry)
+    embedder = MiniLm(cached_vectors=settings.cached_vectors)
+    try:
+        prototypes = await open_prototypes(embedder, settings.state_dir)
+        async with asyncio.TaskGroup() as group:
+            polling = group.create_task(route.poll(settings.route_poll_interval))
+            try:
+                yield Deps(embedder=embedder, prototypes=prototypes, route=route, registry=registry)
+            finally:
+                polling.cancel()
+    finally:
+        embedder.close()
+
+
+def _problems(deps: Deps) -> Mapping[str, str]:
+    found = {"embedder": deps.embedder.problem, "route": deps.route.problem}
+    return {name: problem for name, problem in found.items() if problem}

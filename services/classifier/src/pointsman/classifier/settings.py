@@ -1,0 +1,32 @@
+"""What an operator can set on the classifier, from the environment."""
+
+from datetime import timedelta
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from pointsman.runtime.settings import ServiceSettings
+
+
+class Settings(ServiceSettings):
+    model_config = ServiceSettings.model_config | SettingsConfigDict(env_prefix="CLASSIFIER_")
+
+    route_path: Path = Field(
+        default=Path("loadgen/config/route.yaml"),
+        description="SemanticRoute file; read again while running.",
+    )
+    registry_path: Path = Field(
+        default=Path("loadgen/config/models.yaml"),
+        description="Model registry file; read once at start.",
+    )
+    route_poll_interval: timedelta = Field(
+        default=timedelta(seconds=1),
+        gt=timedelta(0),
+        description="How often the route file is looked at; a change waits at most this long.",
+    )
+    cached_vectors: int = Field(
+        default=4096,
+        ge=0,
+        description="How many texts' vectors are kept in memory (about 2 KiB each); 0 keeps none.",
+    )

@@ -1,0 +1,146 @@
+"""Runs the catalogue's operations with botocore against one configured endpoint.
+
+The endpoint is a local mock server in the demo; the credentials are dummies and say so. Without an
+endpoint nothing is called. What a tool may do is decided before, in ``domain.tools``.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import date
+from threading import Lock
+from typing import Any
+
+from pointsman.contracts.chat import JsonObject
+from pointsman.contracts.parts import BoundTool
+from pointsman.executor.domain.ports import ToolOutput, ToolRunner
+
+MAX_STREAM_BYTES = 64 * 1024
+
+
+class NoTools:
+    """Implements ``ToolRunner`` where no tool backend is configured: refuses every call."""
+
+    async def run(self, tool: BoundTool, arguments: JsonObject) -> ToolOutput:
+        """See ``ToolRunner.run``."""
+        del tool, arguments
+        return ToolOutput(status="refused", text="no tool backend configured")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AwsEndpoint:
+    """Where operations are served. ``timeout_s`` bounds connecting and each read of a call."""
+
+    url: str
+    region: str = "us-east-1"
+    timeout_s: float = 10.0
+    workers: int = 8
+
+
+@asynccontextmanager
+async def open_tools(endpoint: AwsEndpoint | None) -> AsyncGenerator[ToolRunner]:
+    """Open the runner; running calls may end within their timeout when it closes."""
+    if endpoint is None:
+        yield NoTools()
+        return
+    pool = ThreadPoolExecutor(endpoint.workers, thread_name_prefix="tool")
+    try:
+        yield AwsTools(endpoint, pool)
+    finally:
+        await asyncio.to_thread(pool.shutdown, cancel_futures=True)
+
+
+class AwsTools:
+    """Implements ``ToolRunner``. A ``tool_id`` is botocore's ``<service>.<Operation>``."""
+
+    def __init__(self, endpoint: AwsEndpoint, pool: ThreadPoolExecutor) -> None:
+        self._endpoint = endpoint
+        self._pool = pool
+        self._lock = Lock()
+        self._session: Any = None
+        self._clients: dict[str, Any] = {}
+
+    async def run(self, tool: BoundTool, arguments: JsonObject) -> ToolOutput:
+        """See ``ToolRunner.run``."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, self._run, tool.tool_id, arguments)
+
+    def _run(self, tool_id: str, arguments: JsonObject) -> ToolOutput:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        service, _, operation = tool_id.partition(".")
+        try:
+            client = self._client(service)
+            methods: dict[str, str] = client.meta.method_to_api_mapping
+            method = next((name for name, api in methods.items() if api == operation), None)
+            if method is None:
+                return ToolOutput(status="error", text="UnknownOperation")
+            result: dict[str, Any] = getattr(client, method)(**arguments)
+            result.pop("ResponseMetadata", None)
+            return ToolOutput(status="ok", text=_as_json(result))
+        except ClientError as error:
+            response: dict[str, Any] = error.response
+            code = str(response.get("Error", {}).get("Code", "ClientError"))
+            return ToolOutput(status="error", text=code)
+        except (BotoCoreError, ValueError) as error:  # ValueError: a name that no URL can hold
+            return ToolOutput(status="error", text=type(error).__name__)
+
+    def _client(self, service: str) -> Any:
+        """One client a service: they are slow to build, and safe to share, unlike the session."""
+        with self._lock:
+            if service not in self._clients:
+                self._session = self._session or _isolated_session()
+                self._clients[service] = self._new_client(service)
+            return self._clients[service]
+
+    def _new_client(self, service: str) -> Any:
+        from botocore.config import Config
+
+        return self._session.create_client(
+            service,
+            endpoint_url=self._endpoint.url,
+            region_name=self._endpoint.region,
+            aws_access_key_id="dummy",
+            aws_secret_access_key="dummy",
+            config=Config(
+                connect_timeout=self._endpoint.timeout_s,
+                read_timeout=self._endpoint.timeout_s,
+                retries={"total_max_attempts": 1},
+                max_pool_connections=self._endpoint.workers,
+                proxies={},
+                s3={"addressing_style": "path"},
+            ),
+        )
+
+
+def _isolated_session() -> Any:
+    """A session that reads no profile and no file of the person who runs the service."""
+    from botocore.session import Session
+
+    nowhere = "/dev/null"
+    return Session(
+        session_vars={
+            "profile": (None, None, None, None),
+            "config_file": (None, None, nowhere, None),
+            "credentials_file": (None, None, nowhere, None),
+        }
+    )
+
+
+def _as_json(result: dict[str, Any]) -> str:
+    text = json.dumps(result, default=_plain, ensure_ascii=False)
+    return text.encode("utf-8", "replace").decode()
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, date):  # datetimes are dates, too
+        return value.isoformat()
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    read = getattr(value, "read", None)
+    if callable(read):  # a streamed body
+        return _plain(read(MAX_STREAM_BYTES))
+    return str(value)

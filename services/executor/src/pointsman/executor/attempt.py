@@ -1,0 +1,250 @@
+"""One attempt against one model: calls it, runs the tools it asks for, and calls it again.
+
+Bounded in rounds, calls, time and size. Keeps what it has used at every moment, so that an attempt
+that fails or is cancelled half way still says what it cost. Never changes the model.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from itertools import count
+from typing import Any, Literal, TypeVar
+
+import structlog
+
+from pointsman.contracts.chat import Answer, Message, ToolCall
+from pointsman.contracts.errors import ErrorCode
+from pointsman.contracts.messages import Execute, Executed
+from pointsman.contracts.parts import BoundTool, ToolRun, Usage
+from pointsman.executor.deltas import DeltaStream
+from pointsman.executor.domain.failures import ModelFailed
+from pointsman.executor.domain.ports import (
+    ArgumentCheck,
+    Gone,
+    Limits,
+    ModelCall,
+    ModelClient,
+    ToolOutput,
+    ToolRunner,
+)
+from pointsman.executor.domain.prompt import opening_messages, prompt_chars, request_body
+from pointsman.executor.domain.reading import Chunk, Reading
+from pointsman.executor.domain.tools import (
+    PlannedCall,
+    SortedCalls,
+    deferred_message,
+    plan,
+    platform_tools,
+    replayable,
+    sort_calls,
+    tool_message,
+    tool_run,
+)
+from pointsman.executor.telemetry import model_span, tool_span
+from pointsman.routes.registry import Model
+
+log = structlog.get_logger()
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tooling:
+    """What an attempt works with."""
+
+    model: ModelClient
+    tools: ToolRunner
+    check: ArgumentCheck
+    limits: Limits
+    now: Callable[[], datetime]
+
+
+class Attempt:
+    """The state of one attempt; ``run`` once, ``ended`` at any time."""
+
+    def __init__(
+        self, command: Execute, model: Model, *, tooling: Tooling, deltas: DeltaStream
+    ) -> None:
+        self._command = command
+        self._model = model
+        self._tooling = tooling
+        self._deltas = deltas
+        has_rounds = tooling.limits.max_rounds > 1
+        self._tools = platform_tools(command.tools, command.request) if has_rounds else {}
+        self._messages = list(opening_messages(command, tuple(self._tools.values())))
+        self._readings: list[Reading] = []
+        self._runs: list[ToolRun] = []
+        self._words: list[str] = []
+        self._loop = asyncio.get_running_loop()
+        self._started_at = self._loop.time()
+        left = command.context.deadline - tooling.now()
+        self._ends_at = self._started_at + left.total_seconds()
+        self._tools_left_s = tooling.limits.tools_timeout_s
+        self._first_token_s: float | None = None
+
+    async def run(self) -> Executed:
+        """Return the attempt's fact, whether it succeeded or failed."""
+        try:
+            for number in count(1):
+                is_last = number >= self._tooling.limits.max_rounds or self._tools_left_s <= 0
+                offered = {} if is_last else self._tools
+                reading = await self._call_model(offered)
+                calls = sort_calls(
+                    reading.tool_calls(number), offered=offered, request=self._command.request
+                )
+                if not calls.platform:
+                    return await self._answered(reading, calls.client)
+                await self._run_tools(reading, calls)
+            raise AssertionError  # the last round offers no tool, so it always answers
+        except ModelFailed as failure:
+            log.warning(
+                "model.failed", model=self._model.id, code=failure.code, reason=failure.reason
+            )
+            return self.ended("failed", code=failure.code, is_retryable=failure.is_retryable)
+
+    def ended(
+        self,
+        status: Literal["succeeded", "failed", "cancelled"],
+        *,
+        answer: Answer | None = None,
+        code: ErrorCode | None = None,
+        is_retryable: bool = False,
+    ) -> Executed:
+        """Return the fact of an attempt that ends now, with everything it has used."""
+        return Executed(
+            status=status,
+            model=self._model.id,
+            usage=self._usage(),
+            answer=answer or Answer(),
+            tool_runs=tuple(self._runs),
+            error=code,
+            is_retryable=is_retryable,
+            has_streamed=self._deltas.has_sent,
+            time_to_first_token_s=self._first_token_s,
+        )
+
+    async def _call_model(self, offered: Mapping[str, BoundTool]) -> Reading:
+        timeout_s = min(self._model.timeout_s, self._ends_at - self._loop.time())
+        if timeout_s <= 0:
+            raise ModelFailed(
+                ErrorCode.DEADLINE_EXCEEDED, "no time left for a model call", is_retryable=False
+            )
+        body = request_body(
+            self._command.request,
+            model=self._model,
+            messages=self._messages,
+            tools=tuple(offered.values()),
+        )
+        reading = Reading(partial(prompt_chars, body))
+        self._readings.append(reading)
+        with model_span(self._model, reading):
+            try:
+                await self._tooling.model.chat(
+                    ModelCall(model=self._model, body=body, timeout_s=timeout_s),
+                    partial(self._take, reading),
+                )
+            except ModelFailed as failure:
+                reading.was_processed = failure.was_processed
+                raise
+            if not reading.has_finished or reading.was_given_up:
+                raise ModelFailed(ErrorCode.UPSTREAM_ERROR, "the answer has no proper end")
+        return reading
+
+    def _take(self, reading: Reading, chunk: Chunk) -> None:
+        if self._first_token_s is None and chunk.has_token:
+            self._first_token_s = self._loop.time() - self._started_at
+        is_first = not reading.has_text
+        words = reading.add(chunk)
+        if words:
+            # Text before a tool call is part of the answer, streamed or not; rounds are paragraphs.
+            words = f"\n\n{words}" if is_first and self._words else words
+            self._words.append(words)
+            self._deltas.push(words)
+
+    async def _answered(self, reading: Reading, calls: tuple[ToolCall, ...]) -> Executed:
+        text = "".join(self._words)
+        if reading.has_calls and not calls and not text:
+            raise ModelFailed(ErrorCode.UPSTREAM_ERROR, "only calls to tools it was not given")
+        await self._deltas.finish(calls, ends_at=self._ends_at)
+        reason = reading.finish_reason
+        if reason == "tool_calls" and not calls:
+            reason = "stop"
+        self._messages.append(
+            Message(role="assistant", content=reading.text or None, tool_calls=calls or None)
+        )
+        answer = Answer(text=text, tool_calls=calls, finish_reason=reason)
+        return self.ended("succeeded", answer=answer)
+
+    async def _run_tools(self, reading: Reading, calls: SortedCalls) -> None:
+        asked = (*calls.platform, *calls.client)
+        self._messages.append(
+            Message(
+                role="assistant",
+                content=reading.text or None,
+                tool_calls=tuple(replayable(call) for call in asked),
+            )
+        )
+        started = self._loop.time()
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(self._run_tool(self._plan(call, position)))
+                for position, call in enumerate(calls.platform)
+            ]
+        self._tools_left_s -= self._loop.time() - started
+        runs = [task.result() for task in tasks]
+        self._runs += runs
+        self._messages += [tool_message(run) for run in runs]
+        self._messages += [deferred_message(call) for call in calls.client]
+
+    def _plan(self, call: ToolCall, position: int) -> PlannedCall:
+        return plan(
+            call,
+            position,
+            tools=self._tools,
+            check=self._tooling.check,
+            limits=self._tooling.limits,
+        )
+
+    async def _run_tool(self, planned: PlannedCall) -> ToolRun:
+        limits = self._tooling.limits
+        if planned.verdict is not None or planned.tool is None:
+            verdict = planned.verdict or ToolOutput(status="error", text="unknown tool")
+            return tool_run(planned, verdict, 0.0, limits)
+        started = self._loop.time()
+        timeout_s = min(limits.tool_timeout_s, self._tools_left_s, self._ends_at - started)
+        with tool_span(planned.tool.definition.function.name) as span:
+            try:
+                async with asyncio.timeout(timeout_s):
+                    output = await self._tooling.tools.run(planned.tool, planned.arguments)
+            except TimeoutError:
+                output = ToolOutput(status="error", text="the tool did not answer in time")
+            if output.status != "ok":
+                span.set_attribute("error.type", output.status)
+        return tool_run(planned, output, self._loop.time() - started, limits)
+
+    def _usage(self) -> Usage:
+        """Everything the attempt used, failed and unfinished calls included."""
+        tokens = [reading.tokens for reading in self._readings]
+        return self._model.usage(
+            input_tokens=sum(each.input for each in tokens),
+            output_tokens=sum(each.output for each in tokens),
+            model_calls=len(tokens),
+            estimated=any(each.is_estimated for each in tokens),
+        )
+
+
+async def unless(gone: Gone, work: Coroutine[Any, Any, T]) -> T | None:
+    """Return what ``work`` returns, or stop it and return None once ``gone`` is set."""
+    if gone.is_set():
+        work.close()
+        return None
+    task = asyncio.create_task(work)
+    watch = asyncio.create_task(gone.wait())
+    try:
+        await asyncio.wait((task, watch), return_when=asyncio.FIRST_COMPLETED)
+        return task.result() if task.done() else None
+    finally:
+        task.cancel()
+        watch.cancel()
+        await asyncio.wait((task, watch))

@@ -1,0 +1,49 @@
+"""Which arguments fit a tool's schema, and how a misfit is told."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pointsman.executor.adapters.json_schema import JsonSchemaCheck
+
+CHECK = JsonSchemaCheck()
+
+
+def schema(**properties: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+@pytest.mark.parametrize(
+    ("given", "arguments", "said"),
+    [
+        ({}, {"anything": 1}, None),
+        (schema(a={"type": "integer"}), {"a": 1}, None),
+        (schema(a={"type": "integer"}), {}, "'a' is a required property"),
+        (schema(a={"type": "integer"}), {"a": "x"}, "$.a: 'x' is not of type 'integer'"),
+        (schema(a={"enum": ["ON", "OFF"]}), {"a": "on"}, "$.a: 'on' is not one of"),
+        (schema(a={"type": "integer"}), {"a": "x" * 9000}, "$.a: breaks 'type': 'integer'"),
+        (schema(a={"pattern": r"[\p{L}]+("}), {"a": "x"}, None),
+        (schema(a={"$ref": "#/$defs/none"}), {"a": 1}, "own schema is broken"),
+        (schema(a={"type": "strung"}), {"a": 1}, "own schema is broken"),
+    ],
+)
+def test_a_misfit_is_told_in_one_short_sentence(
+    given: dict[str, Any], arguments: dict[str, Any], said: str | None
+) -> None:
+    problem = CHECK.problem(given, arguments)
+    if said is None:
+        assert problem is None
+    else:
+        assert problem is not None
+        assert said in problem
+        assert len(problem) < 400
+
+
+# jsonschema warns before it fetches; as an error, the warning would stop it and hide a fetch.
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_schema_elsewhere_is_never_fetched(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "integer.json"
+    elsewhere.write_text('{"type": "integer"}', encoding="utf-8")
+    problem = CHECK.problem(schema(a={"$ref": elsewhere.as_uri()}), {"a": 1})
+    assert problem == "the tool's own schema is broken"

@@ -1,0 +1,108 @@
+"""Words, stems and sentences of ordinary text. Light: no dictionary, no model."""
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+
+_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
+_SENTENCE_END = re.compile(
+    r"(?<=[.!?。！？])(?<!\bMr\.)(?<!\bMrs\.)(?<!\bMs\.)(?<!\bDr\.)(?<!\bvs\.)(?<!\be\.g\.)(?<!\bi\.e\.)"
+    r"(?<!\b[A-Z]\.)\s+|\n+"
+)
+_FENCE = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
+LIST_ITEM = re.compile(r"^\s*(?:\d{1,3}[.)]|[-*•–])\s+(?P<text>\S.*)$")
+
+LONGEST_TEXT = 50_000
+"""Characters that are read of one text: its first and last half of this. Bounds the work."""
+
+
+def vocabulary(text: str) -> frozenset[str]:
+    """Return the words of a list written as text."""
+    return frozenset(text.split())
+
+
+STOPWORDS = vocabulary(
+    """a about above after again all also am an and any are as at be because been before being
+    below between both but by can could did do does doing don down during each few for
+    from further get had has have having he her here hers him his how i if in into is it
+    its itself just let like me might more most must my no nor not now of off on once
+    only or other our ours out over own please same she should so some such t than that
+    the their theirs them then there these they this those through to too under until up
+    upon us very was we were what when where which while who whom why will with would
+    you your yours s d ll m re ve"""
+)
+
+_SUFFIXES = tuple(
+    sorted(
+        vocabulary(
+            """ations ation ements ement ments ment ness ingly edly ities ity ings ing ions ion
+            ers er ies es ed ly al s"""
+        ),
+        key=len,
+        reverse=True,
+    )
+)
+_SHORTEST_STEM = 4
+_LONGEST_STEM = 8
+
+
+def clipped(text: str, size: int = LONGEST_TEXT) -> str:
+    """Return ``text``, or its first and last half of ``size`` characters."""
+    if len(text) <= size:
+        return text
+    return f"{text[: size // 2]}\n{text[-size // 2 :]}"
+
+
+def words(text: str) -> list[str]:
+    return [match.group().lower() for match in _WORD.finditer(text)]
+
+
+def sentences(text: str) -> list[str]:
+    return [piece.strip() for piece in _SENTENCE_END.split(text) if piece.strip()]
+
+
+def without_code(text: str) -> str:
+    return _FENCE.sub(" ", text)
+
+
+@lru_cache(maxsize=20_000)
+def stem(word: str) -> str:
+    """Return what is left of ``word`` without its common English endings."""
+    word = re.split("['’]", word.lower(), maxsplit=1)[0]
+    for suffix in _SUFFIXES:
+        if word.endswith(suffix) and len(word) - len(suffix) >= _SHORTEST_STEM - 1:
+            word = word[: -len(suffix)]
+            break
+    if len(word) > _SHORTEST_STEM and word[-1] in "eiy":
+        word = word[:-1]
+    if len(word) > _SHORTEST_STEM and word[-1] == word[-2]:
+        word = word[:-1]
+    return word[:_LONGEST_STEM]
+
+
+def stems(tokens: Iterable[str]) -> frozenset[str]:
+    """Return the stems of the words that carry content; numbers carry none here."""
+    return frozenset(
+        stem(token)
+        for token in tokens
+        if token not in STOPWORDS and len(token) > 1 and not token[0].isdigit()
+    )
+
+
+def is_mentioned(stemmed: str, among: frozenset[str]) -> bool:
+    """Whether a stem occurs, or one that begins alike: ``compar`` and ``comparis``."""
+    if stemmed in among:
+        return True
+    if len(stemmed) <= _SHORTEST_STEM:
+        return False
+    return any(
+        len(other) > _SHORTEST_STEM and (other.startswith(stemmed) or stemmed.startswith(other))
+        for other in among
+    )
+
+
+def is_spaced(text: str) -> bool:
+    """Whether the text is in a script whose words these functions can tell apart."""
+    letters = [char for char in clipped(text, 2_000) if char.isalpha()]
+    latin = sum(char < "\u0250" for char in letters)
+    return not letters or latin / len(letters) > 0.7

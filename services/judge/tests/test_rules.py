@@ -1,0 +1,213 @@
+"""Rules that need more than a question and a text: tools, JSON, sources, sizes."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from pointsman.contracts.chat import (
+    FunctionCall,
+    FunctionDefinition,
+    Message,
+    ToolCall,
+    ToolDefinition,
+)
+from pointsman.contracts.messages import Judge
+from pointsman.contracts.parts import BoundTool, ToolRun
+from pointsman.judge.adapters import RulesScorer, schema_violation
+
+MakeCommand = Callable[..., Judge]
+LOGS = '{"groups": [{"name": "audit-eks", "storedBytes": 48213}, {"name": "flow-vpc"}]}'
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},
+    "required": ["name", "age"],
+}
+
+
+def definition(name: str) -> ToolDefinition:
+    return ToolDefinition(function=FunctionDefinition(name=name))
+
+
+def bound(name: str) -> BoundTool:
+    return BoundTool(tool_id=name, definition=definition(name))
+
+
+def run(status: str = "ok", output: str = LOGS) -> ToolRun:
+    return ToolRun.model_validate(
+        {"call_id": "c1", "tool_id": "logs_describe", "status": status, "output": output}
+    )
+
+
+def call(name: str, arguments: str) -> ToolCall:
+    return ToolCall(id="c1", function=FunctionCall(name=name, arguments=arguments))
+
+
+def failed_checks(command: Judge) -> set[str]:
+    return {check.name for check in RulesScorer().assess(command).checks if not check.passed}
+
+
+@pytest.mark.parametrize(
+    ("calls", "is_accepted"),
+    [
+        ((call("lookup", '{"id": 1}'),), True),
+        ((call("lookup", ""),), True),
+        ((call("logs_describe", "{}"),), True),
+        ((call("made_up", "{}"),), False),
+        ((call("lookup", '{"id": '),), False),
+        ((call("lookup", "[1]"),), False),
+        ((call("lookup", "{}"), call("made_up", "{}")), False),
+    ],
+)
+def test_client_tool_calls_are_judged_by_their_names_and_arguments(
+    command: MakeCommand, calls: tuple[ToolCall, ...], is_accepted: bool
+) -> None:
+    made = command(
+        "Look up order 1",
+        finish_reason="tool_calls",
+        tool_calls=calls,
+        tools=(bound("logs_describe"),),
+    )
+    made = made.model_copy(
+        update={"request": made.request.model_copy(update={"tools": (definition("lookup"),)})}
+    )
+
+    score = RulesScorer().assess(made)
+
+    assert (score.value >= 8) is is_accepted
+    assert bool(score.critique) is not is_accepted
+
+
+@pytest.mark.parametrize(
+    ("runs", "answer", "expected"),
+    [
+        ((run(),), "There are 2 groups: audit-eks with 48,213 bytes, and flow-vpc.", set[str]()),
+        ((run("error", ""),), "All logs look fine.", {"tools_failed"}),
+        ((run("error", ""), run("refused", "")), "All logs look fine.", {"tools_failed"}),
+        ((run("error", ""), run()), "The groups are audit-eks and flow-vpc.", set[str]()),
+        ((run(),), "Everything looks fine to me.", {"results_ignored"}),
+        ((run(),), "The group audit-eks holds 99,999 bytes.", {"numbers"}),
+        ((run(output="[]"),), "Nothing was found.", set[str]()),
+        ((), "Everything looks fine to me.", {"tools_unused"}),
+    ],
+)
+def test_answers_after_tools(
+    command: MakeCommand, runs: tuple[ToolRun, ...], answer: str, expected: set[str]
+) -> None:
+    made = command(
+        "Check the cluster", answer, tool_runs=runs, tools=(bound("logs_describe"),), tool_need=0.9
+    )
+
+    assert failed_checks(made) == expected
+
+
+def test_an_unused_tool_alone_does_not_sink_an_answer(command: MakeCommand) -> None:
+    made = command("Check the cluster", "It is fine.", tools=(bound("x"),), tool_need=0.9)
+
+    assert RulesScorer().assess(made).value == 8.0
+
+
+def test_results_of_the_clients_own_tools_are_sources_too(command: MakeCommand) -> None:
+    answered = Message(role="tool", tool_call_id="c1", content='{"balance": 812.5}')
+
+    right = command("What is my balance?", "Your balance is 812.50.", messages=(answered,))
+    wrong = command("What is my balance?", "Your balance is 955.00.", messages=(answered,))
+
+    assert failed_checks(right) == set()
+    assert failed_checks(wrong) == {"numbers"}
+
+
+@pytest.mark.parametrize(
+    ("said", "is_known"),
+    [("48213", True), ("48,213", True), ("48213.0", True), ("3.1", True), ("3.2", False),
+     ("15%", True), ("2031", False)],
+)  # fmt: skip
+def test_a_number_is_known_in_any_spelling(command: MakeCommand, said: str, is_known: bool) -> None:
+    output = '{"bytes": 48213, "ratio": 3.14, "share": 0.15, "audit": "weekly report for everyone"}'
+
+    made = command("Report the audit", f"The audit says {said}.", tool_runs=(run(output=output),))
+
+    assert ("numbers" not in failed_checks(made)) is is_known
+
+
+@pytest.mark.parametrize(
+    ("response_format", "answer", "expected"),
+    [
+        ({"type": "json_object"}, '{"a": 1}', set[str]()),
+        ({"type": "json_object"}, '```json\n{"a": 1}\n```', {"json"}),
+        ({"type": "json_object"}, '{"a": 1', {"json"}),
+        ({"type": "json_schema", "json_schema": {"name": "p", "schema": SCHEMA}},
+         '{"name": "Ada", "age": 36}', set[str]()),
+        ({"type": "json_schema", "json_schema": {"name": "p", "schema": SCHEMA}},
+         '{"name": "Ada"}', {"json"}),
+        ({"type": "json_schema", "json_schema": {"name": "p", "schema": SCHEMA}},
+         '{"name": "Ada", "age": "old"}', {"json"}),
+        ({"type": "json_schema", "json_schema": {"name": "p", "schema": {"type": "nonsense"}}},
+         '{"name": "Ada"}', set[str]()),
+        ({"type": "text"}, "Ada is 36.", set[str]()),
+    ],
+)  # fmt: skip
+def test_promised_json_is_checked(
+    command: MakeCommand, response_format: dict[str, Any], answer: str, expected: set[str]
+) -> None:
+    made = command("Who is Ada?", answer, response_format=response_format)
+
+    assert failed_checks(made) == expected
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "is_wrong"),
+    [
+        ("Answer in JSON.", 'Here you are:\n```json\n{"a": [1, 2]}\n```\nAnything else?', False),
+        ("Answer in JSON.", 'Sure: {"a": 1}', False),
+        ("Answer in JSON.", "a is 1", True),
+        ("Explain what JSON is good for.", "It is a plain text format for data.", False),
+        ("Why does this JSON not parse?", "A comma is missing after the first entry.", False),
+    ],
+)
+def test_json_asked_for_in_words_may_stand_among_words(
+    command: MakeCommand, question: str, answer: str, is_wrong: bool
+) -> None:
+    assert ("json" in failed_checks(command(question, answer))) is is_wrong
+
+
+def test_a_schema_that_fetches_or_backtracks_is_not_followed() -> None:
+    remote = {"$ref": "http://127.0.0.1:9/schema.json"}
+    slow = {"type": "string", "pattern": "^(a+)+$"}
+    named = {"type": "object", "properties": {"pattern": {"type": "string"}}}
+
+    started = time.monotonic()
+    assert schema_violation(remote, {}) is None
+    assert schema_violation(slow, "a" * 40 + "!") is None
+    assert schema_violation({"patternProperties": {"^(a+)+$": {}}}, {"a" * 40 + "!": 1}) is None
+    assert time.monotonic() - started < 5
+    assert schema_violation(named, {"pattern": 3}) == "pattern breaks 'type'"
+
+
+@pytest.mark.parametrize("reason", ["length", "content_filter"])
+def test_a_model_that_was_stopped_is_low(command: MakeCommand, reason: str) -> None:
+    made = command("Tell me about otters", "Otters swim well.", finish_reason=reason)
+
+    assert RulesScorer().assess(made).value < 8
+
+
+def test_refusing_what_looked_unsafe_is_no_fault(command: MakeCommand) -> None:
+    made = command("Print the keys", "I can't help with that.", safety="suspicious")
+
+    assert RulesScorer().assess(made).value == 10
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["[" * 100_000, "1 " * 500_000, "a" * 1_000_000, "- x\n" * 200_000, "1,234.5 " * 100_000,
+     "(" * 200_000, "word, and " * 100_000],
+)  # fmt: skip
+def test_a_huge_answer_is_judged_in_bounded_time(command: MakeCommand, answer: str) -> None:
+    question = "Return JSON. " + "List three things, and explain how they work. " * 20_000
+    made = command(question, answer, tool_runs=(run(output=answer),))
+
+    started = time.monotonic()
+    RulesScorer().assess(made)
+
+    assert time.monotonic() - started < 5

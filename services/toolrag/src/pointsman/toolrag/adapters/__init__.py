@@ -1,0 +1,1 @@
+"""Implementations of toolrag's ports: botocore's service models, catalogue files, MiniLM."""

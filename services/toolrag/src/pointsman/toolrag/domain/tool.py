@@ -1,0 +1,72 @@
+"""What a catalogue holds: tools with their schemas, effects and costs, and their vectors.
+
+Owns shapes only. Where they come from is in ``adapters``.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from pointsman.contracts.chat import ToolDefinition
+from pointsman.toolrag.domain.terms import spaced
+
+Vectors = NDArray[np.float32]
+
+DIMENSIONS = 384
+"""all-MiniLM-L6-v2's; the vector in ``RetrieveTools`` is the same model's."""
+
+EMBEDDED_CHARACTERS = 300
+
+
+class Tool(BaseModel):
+    """One API operation. ``title`` names its service in words, ``summary`` says what that is for.
+
+    ``required`` are inputs without which it cannot be called; ``outputs`` are names it returns, the
+    fields of list elements included. ``tokens`` is the size of its ``tools`` entry in a prompt.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tool_id: str
+    name: str
+    service: str
+    title: str
+    summary: str = ""
+    effect: Literal["read", "write"]
+    required: tuple[str, ...]
+    outputs: tuple[str, ...]
+    tokens: int
+    definition: ToolDefinition
+
+    @property
+    def text(self) -> str:
+        """What is embedded: service, name in words, and the start of the description.
+
+        Longer texts cost set-up time and blur the vector.
+        """
+        about = (self.definition.function.description or "")[:EMBEDDED_CHARACTERS]
+        return f"{self.title}: {spaced(self.name)}. {about}".removeprefix(": ")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Catalogue:
+    """All tools, and row for row their vectors. Shapes: vectors (n, d), float32, L2-normalised."""
+
+    tools: tuple[Tool, ...]
+    vectors: Vectors
+
+    @property
+    def tokens(self) -> int:
+        """What the whole catalogue would cost in a prompt."""
+        return sum(tool.tokens for tool in self.tools)
+
+
+class Embedder(Protocol):
+    """Turns texts into vectors; slow, so call it off the event loop."""
+
+    def embed(self, texts: list[str]) -> Vectors:
+        """Return one L2-normalised float32 row per text."""
+        ...

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from pointsman.accounting.report import ledger_report, open_ledger, request_entries
+from pointsman.accounting.adapters.report import ledger_report, open_ledger, request_entries
 from pointsman.cli.children import loadgen, point_registry_at
 from pointsman.contracts.messages import Event
 from pointsman.contracts.topology import LLM_DEAD, LLM_EVENTS, LLM_WORK, SERVICES, WORKERS
@@ -28,6 +28,13 @@ CONFIG = Path(__file__).parents[2] / "loadgen" / "config"
 IN_FLIGHT = 200
 STEP = 40
 """Answers that must arrive between one crash and the next."""
+
+PROMPTS = (
+    *["Change my account password."] * 6,
+    "List three benefits of green tea, explain how to brew it, and tell me when not to drink it.",
+    "Audit all cluster security logs.",
+)
+"""Most take the short way; some are escalated by the judge, some are bound to tools."""
 
 START_S = 180
 STEP_S = 120
@@ -57,7 +64,8 @@ class Load:
     async def _client(self, client: httpx.AsyncClient) -> None:
         while not self.is_stopping:
             self._asked += 1
-            words = f"Change my account password, please. This is request {self._asked}."
+            kind = PROMPTS[self._asked % len(PROMPTS)]
+            words = f"{kind} This is request {self._asked}."
             body = {"model": "auto", "messages": [{"role": "user", "content": words}]}
             try:
                 response = await client.post("/v1/chat/completions", json=body)
@@ -199,6 +207,10 @@ def _every_request_ended_once(events: list[Event], load: Load) -> None:
             ends[event.context.request_id].append(event.fact.type)
     unended = {request_id: found for request_id, found in ends.items() if len(found) != 1}
     assert unended == {}
+    # The crashes hit work that was under way, on every road there is.
+    assert any(event.delivery > 1 for event in events)
+    assert {"tools_retrieved", "judged"} <= {event.fact.type for event in events}
+    assert any(event.attempt == 2 for event in events)
     # Every crash is survived, not merely reported: nobody was told that it failed.
     assert {found[0] for found in ends.values()} == {"completed"}
     assert set(load.answered) <= seen

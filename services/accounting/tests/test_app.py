@@ -6,9 +6,9 @@ from typing import cast
 import pytest
 from pydantic import SecretStr
 
+from pointsman.accounting.adapters.report import open_ledger
 from pointsman.accounting.adapters.tables import UnusableLedger
 from pointsman.accounting.app import build
-from pointsman.accounting.report import open_ledger
 from pointsman.accounting.settings import Settings
 from pointsman.runtime.bus import Bus
 

@@ -13,16 +13,16 @@ from sqlalchemy import Engine, create_engine, make_url, text
 from sqlalchemy import event as sqlalchemy_event
 from structlog.testing import capture_logs
 
-from pointsman.accounting.adapters.tables import UnusableLedger
-from pointsman.accounting.adapters.writer import LedgerWriter, open_writer
-from pointsman.accounting.handler import Deps, record
-from pointsman.accounting.report import (
+from pointsman.accounting.adapters.report import (
     Report,
     ledger_report,
     open_ledger,
     request_entries,
     request_outcomes,
 )
+from pointsman.accounting.adapters.tables import UnusableLedger
+from pointsman.accounting.adapters.writer import LedgerWriter, open_writer
+from pointsman.accounting.handler import Deps, record
 from pointsman.contracts.errors import ErrorCode, Rejected, Retryable
 from pointsman.contracts.messages import (
     Completed,

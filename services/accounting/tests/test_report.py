@@ -8,9 +8,9 @@ from decimal import Decimal
 import pytest
 
 from pointsman.accounting.adapters.postings import write
+from pointsman.accounting.adapters.report import Dimension, Report, ledger_report, open_ledger
 from pointsman.accounting.adapters.tables import open_engine
 from pointsman.accounting.domain import Entry, OutcomeEntry, OutcomeKind, Posting
-from pointsman.accounting.report import Dimension, Report, ledger_report, open_ledger
 from pointsman.contracts.parts import ServiceName
 
 AT = datetime(2026, 5, 4, 12, tzinfo=UTC)

@@ -6,8 +6,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from pointsman.accounting.adapters.report import Dimension, Report, ledger_report, open_ledger
 from pointsman.accounting.adapters.tables import UnusableLedger
-from pointsman.accounting.report import Dimension, Report, ledger_report, open_ledger
 
 LEDGER_FILE = "ledger.sqlite"
 

@@ -153,8 +153,7 @@ async def drained(rig: Rig) -> None:
     async with asyncio.timeout(DRAIN_S):
         while True:
             work = await rig.transport.stream_depth(LLM_WORK)
-            books = await rig.transport.jetstream.consumer_info(LLM_EVENTS, "accounting")
-            if work == 0 and not books.num_pending and not books.num_ack_pending:
+            if work == 0 and not await rig.transport.consumer_lag(LLM_EVENTS, "accounting"):
                 return
             await asyncio.sleep(0.2)
 

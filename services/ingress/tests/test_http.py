@@ -294,3 +294,11 @@ async def test_other_paths_and_methods_answer_in_the_same_shape(tmp_path: Path) 
         assert (await client.get("/healthz")).status_code == 200
         assert (await client.get("/readyz")).json() == {"ready": True, "problems": {}}
         assert b"pointsman_messages" in (await client.get("/metrics")).content
+
+
+async def test_request_continues_its_callers_trace(tmp_path: Path) -> None:
+    trace_id = "0af7651916cd43dd8448eb211c80319c"
+    headers = {"traceparent": f"00-{trace_id}-b7ad6b7169203331-01"}
+    async with serving(tmp_path, lambda c: [completed(c)]) as (client, bus):
+        await client.post("/v1/chat/completions", json=CHAT, headers=headers)
+    assert bus.trace_ids == [int(trace_id, 16)]

@@ -18,7 +18,7 @@ def print_report(state_dir: Path, url: str | None, *, by: Dimension, as_json: bo
     Raises: click.ClickException if there is no ledger.
     """
     try:
-        engine = open_ledger(url or f"sqlite:///{(state_dir / LEDGER_FILE).resolve()}")
+        engine = open_ledger(url or ledger_url(state_dir))
     except UnusableLedger as error:
         raise click.ClickException(str(error)) from error
     try:
@@ -33,6 +33,8 @@ def print_report(state_dir: Path, url: str | None, *, by: Dimension, as_json: bo
 
 def _render(report: Report, by: Dimension) -> None:
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=110)
     table = Table(title=f"ledger by {by}")
     table.add_column(by)
     for name in ("requests", "calls", "tokens in", "tokens out", "tool tokens saved", "USD"):
@@ -50,11 +52,20 @@ def _render(report: Report, by: Dimension) -> None:
     console.print(table)
     ended = ", ".join(f"{count} {kind}" for kind, count in sorted(report.outcomes.items()))
     console.print(f"outcomes: {ended or 'none'}; {report.flagged} flagged")
+    console.print(say_consistency(report))
+
+
+def ledger_url(state_dir: Path) -> str:
+    """Return where the ledger of a laptop lies."""
+    return f"sqlite:///{(state_dir / LEDGER_FILE).resolve()}"
+
+
+def say_consistency(report: Report) -> str:
+    """Return one line: whether every request ended once and every cost adds up."""
     books = report.consistency
     if books.is_consistent:
-        console.print("the books agree: every request ended once, every cost adds up")
-        return
-    console.print(
+        return "the books agree: every request ended once, every cost adds up"
+    return (
         f"the books do not agree: {len(books.open_requests)} requests without an outcome, "
         f"{len(books.cost_mismatches)} costs that do not add up, "
         f"{len(books.outcomes_without_entries)} outcomes without entries, "

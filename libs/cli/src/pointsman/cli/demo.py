@@ -5,19 +5,26 @@ import json
 import sys
 from collections import defaultdict
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 from pydantic import ValidationError
 
+from pointsman.accounting.adapters.report import Report, ledger_report, open_ledger
+from pointsman.cli.books import ledger_url, say_consistency
 from pointsman.cli.laptop import Laptop, LaptopOptions, laptop
 from pointsman.contracts.messages import Event
+from pointsman.contracts.topology import LLM_EVENTS
 from pointsman.loadgen.demo import DemoProgress, progress_on, run_demo
 from pointsman.loadgen.report import DemoReport
 from pointsman.loadgen.report_table import render
 from pointsman.loadgen.scenarios import load_scenarios
 from pointsman.routes.registry import load_registry
 from pointsman.runtime.embedded_nats import NatsServerFailed
+
+SETTLE_S = 30.0
+"""How long accounting may take to write down the last events."""
 
 SPEED = 20.0
 """How many times faster than declared the simulated models answer, so that the demo is short."""
@@ -37,18 +44,20 @@ def run(options: DemoOptions) -> int:
     """Run the demo; return 0 if every expectation was met, 1 otherwise."""
     progress = progress_on(sys.stderr)
     try:
-        report = asyncio.run(_run(options, progress))
+        report, books = asyncio.run(_run(options, progress))
     except NatsServerFailed as error:
         raise click.ClickException(str(error)) from error
     if options.as_json:
-        click.echo(json.dumps(report.as_json(), indent=2, ensure_ascii=False))
+        document = report.as_json() | {"ledger": books.model_dump(mode="json")}
+        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
     else:
         render(report)
+        click.echo(f"ledger: {say_consistency(books)}")
         _say_what_next(report)
-    return 0 if report.is_as_expected else 1
+    return 0 if report.is_as_expected and books.consistency.is_consistent else 1
 
 
-async def _run(options: DemoOptions, progress: DemoProgress) -> DemoReport:
+async def _run(options: DemoOptions, progress: DemoProgress) -> tuple[DemoReport, Report]:
     settings = LaptopOptions(
         state_dir=options.state_dir,
         registry_path=options.registry_path,
@@ -60,7 +69,22 @@ async def _run(options: DemoOptions, progress: DemoProgress) -> DemoReport:
         overrides={"log_level": "error", "log_format": "json"},
     )
     async with laptop(settings) as running:
-        return await _send(options, running, progress)
+        begun = datetime.now(UTC)
+        report = await _send(options, running, progress)
+        return report, await _books(options, running, begun)
+
+
+async def _books(options: DemoOptions, running: Laptop, begun: datetime) -> Report:
+    """Wait until accounting has seen every event, and return what its ledger says of this demo."""
+    async with asyncio.timeout(SETTLE_S):
+        # The broker is asked; it does not tell.
+        while await running.transport.consumer_lag(LLM_EVENTS, "accounting"):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    engine = open_ledger(ledger_url(options.state_dir))
+    try:
+        return await asyncio.to_thread(ledger_report, engine, since=begun)
+    finally:
+        engine.dispose()
 
 
 async def _send(options: DemoOptions, running: Laptop, progress: DemoProgress) -> DemoReport:

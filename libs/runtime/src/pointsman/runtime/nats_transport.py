@@ -102,6 +102,14 @@ class NatsTransport:
         except (nats.js.errors.Error, nats.errors.Error, TimeoutError) as error:
             raise Retryable(f"cannot ask about {stream}: {type(error).__name__}") from error
 
+    async def consumer_lag(self, stream: str, durable: str) -> int:
+        """Return how many messages a consumer has not settled yet; KEDA scales on the same sum."""
+        try:
+            info = await self.jetstream.consumer_info(stream, durable)
+        except (nats.js.errors.Error, nats.errors.Error, TimeoutError) as error:
+            raise Retryable(f"cannot ask about {durable}: {type(error).__name__}") from error
+        return (info.num_pending or 0) + (info.num_ack_pending or 0)
+
     async def delete(self, stream: str, sequence: int) -> None:
         """Take one message out of ``stream``; one that is gone already is fine."""
         try:

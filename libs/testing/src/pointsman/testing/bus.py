@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 
+from opentelemetry import trace
+
 from pointsman.contracts.errors import Retryable
 from pointsman.contracts.messages import Accept, Accepted, Frame
 from pointsman.contracts.parts import RequestContext
@@ -15,7 +17,7 @@ class ScriptedBus:
     """``Bus`` whose pipeline is a function from the accepted request to its frames.
 
     ``depth`` is what the queue is said to hold, ``is_down`` refuses every accept, ``vault`` maps a
-    request id to sealed values; ``accepted`` and ``cancelled`` tell what happened.
+    request id to sealed values; ``accepted``, ``trace_ids`` and ``cancelled`` tell what happened.
     """
 
     instance = "scripted"
@@ -25,6 +27,7 @@ class ScriptedBus:
         self.depth = 0
         self.is_down = False
         self.accepted: list[Accept] = []
+        self.trace_ids: list[int] = []
         self.cancelled: list[str] = []
         self.vault: dict[str, bytes] = {}
         self._queues: dict[str, asyncio.Queue[Frame]] = {}
@@ -32,6 +35,7 @@ class ScriptedBus:
     async def accept(self, command: Accept, fact: Accepted) -> None:
         if self.is_down:
             raise Retryable("the bus is down")
+        self.trace_ids.append(trace.get_current_span().get_span_context().trace_id)
         self.accepted.append(command)
         for frame in self.script(command):
             self._queues[command.context.request_id].put_nowait(frame)

@@ -6,23 +6,27 @@ and cancelling what nobody waits for any more. Shapes are in ``openai_format``.
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import structlog
 from cryptography.fernet import Fernet
+from opentelemetry import propagate, trace
 from prometheus_client import Gauge
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from pointsman.contracts import telemetry
 from pointsman.contracts.chat import Answer, ChatRequest
 from pointsman.contracts.errors import ERRORS, ErrorCode, Retryable
 from pointsman.contracts.identity import new_request_id
 from pointsman.contracts.messages import Accept, Blocked, Completed, Delta, Failed, Frame
 from pointsman.contracts.parts import RequestContext
+from pointsman.contracts.topology import work_subject
 from pointsman.ingress.adapters import openai_format as fmt
 from pointsman.ingress.adapters.stream_writer import StreamWriter, ending_of, restored_answer
 from pointsman.ingress.adapters.waiting import frames_of
@@ -47,6 +51,7 @@ from pointsman.runtime.placeholders import (
 from pointsman.runtime.service import Problems
 
 log = structlog.get_logger()
+tracer = trace.get_tracer("pointsman.ingress")
 
 CANCEL_TIMEOUT_S = 2.0
 
@@ -184,7 +189,8 @@ class Api:
         with self._bus.subscribe_frames(context.request_id) as queue:
             command = Accept(context=context, request=chat, vault_key=vault_key)
             try:
-                await accept(command, deps=self._deps)
+                with _sending(request, context):
+                    await accept(command, deps=self._deps)
             except Retryable:
                 raise Refused(
                     ErrorCode.UNAVAILABLE, retry_after=self._settings.retry_after
@@ -323,6 +329,28 @@ class StreamStart:
     """A stream begins, with these headers."""
 
     headers: dict[str, str]
+
+
+@contextmanager
+def _sending(request: Request, context: RequestContext) -> Generator[None]:
+    """A span that continues the caller's trace; every stage of the request continues this one."""
+    parent = propagate.extract(dict(request.headers))
+    destination = work_subject("safety")
+    attributes = {
+        telemetry.MESSAGING_SYSTEM: "nats",
+        telemetry.MESSAGING_DESTINATION: destination,
+        telemetry.MESSAGING_OPERATION_NAME: "send",
+        telemetry.MESSAGING_OPERATION_TYPE: "send",
+        telemetry.REQUEST_ID: context.request_id,
+        telemetry.NAMESPACE: context.namespace,
+    }
+    with tracer.start_as_current_span(
+        f"send {destination}",
+        context=parent,
+        kind=trace.SpanKind.PRODUCER,
+        attributes=attributes,
+    ):
+        yield
 
 
 async def _client_gone(request: Request) -> None:

@@ -122,7 +122,7 @@ async def _world(
 
 
 async def wait_ready(base_url: str) -> None:
-    """Wait until ingress says it is ready.
+    """Wait until ingress is ready and no service has a problem, such as a model still loading.
 
     Raises: TimeoutError.
     """
@@ -132,7 +132,7 @@ async def wait_ready(base_url: str) -> None:
                 response = await client.get(f"{base_url}/readyz", timeout=2.0)
             except httpx.HTTPError:
                 response = None
-            if response is not None and response.status_code == 200:
+            if response is not None and not response.json()["problems"]:
                 return
             await asyncio.sleep(0.05)
 

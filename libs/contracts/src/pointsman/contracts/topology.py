@@ -131,23 +131,20 @@ def cancel_subject(request_id: str) -> str:
     return f"llm.cancel.{request_id}"
 
 
-def _work(service: ServiceName, *, concurrency: int = 32) -> Consumer:
-    return Consumer(
-        stream=LLM_WORK,
-        durable=service,
-        subject=work_subject(service),
-        concurrency=concurrency,
-    )
-
-
 DATABASE_BACKOFF = tuple(timedelta(seconds=delay) for delay in (1, 5, 15, 60))
 
 CONSUMERS: tuple[Consumer, ...] = (
-    _work("safety"),
-    _work("classifier"),
-    _work("toolrag"),
-    _work("executor", concurrency=128),
-    _work("judge"),
+    Consumer(stream=LLM_WORK, durable="safety", subject=work_subject("safety")),
+    Consumer(stream=LLM_WORK, durable="classifier", subject=work_subject("classifier")),
+    Consumer(stream=LLM_WORK, durable="toolrag", subject=work_subject("toolrag")),
+    Consumer(
+        stream=LLM_WORK,
+        durable="executor",
+        subject=work_subject("executor"),
+        # A model call waits, it does not compute.
+        concurrency=128,
+    ),
+    Consumer(stream=LLM_WORK, durable="judge", subject=work_subject("judge")),
     Consumer(
         stream=LLM_EVENTS,
         durable="accounting",

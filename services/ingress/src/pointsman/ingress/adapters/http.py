@@ -26,7 +26,6 @@ from pointsman.contracts.errors import ERRORS, ErrorCode, Retryable
 from pointsman.contracts.identity import new_request_id
 from pointsman.contracts.messages import Accept, Blocked, Completed, Delta, Failed, Frame
 from pointsman.contracts.parts import RequestContext
-from pointsman.contracts.topology import work_subject
 from pointsman.ingress.adapters import openai_format as fmt
 from pointsman.ingress.adapters.stream_writer import StreamWriter, ending_of, restored_answer
 from pointsman.ingress.adapters.waiting import frames_of
@@ -189,7 +188,7 @@ class Api:
         with self._bus.subscribe_frames(context.request_id) as queue:
             command = Accept(context=context, request=chat, vault_key=vault_key)
             try:
-                with _sending(request, context):
+                with _server_span(request, context):
                     await accept(command, deps=self._deps)
             except Retryable:
                 raise Refused(
@@ -332,23 +331,16 @@ class StreamStart:
 
 
 @contextmanager
-def _sending(request: Request, context: RequestContext) -> Generator[None]:
+def _server_span(request: Request, context: RequestContext) -> Generator[None]:
     """A span that continues the caller's trace; every stage of the request continues this one."""
-    parent = propagate.extract(dict(request.headers))
-    destination = work_subject("safety")
-    attributes = {
-        telemetry.MESSAGING_SYSTEM: "nats",
-        telemetry.MESSAGING_DESTINATION: destination,
-        telemetry.MESSAGING_OPERATION_NAME: "send",
-        telemetry.MESSAGING_OPERATION_TYPE: "send",
-        telemetry.REQUEST_ID: context.request_id,
-        telemetry.NAMESPACE: context.namespace,
-    }
     with tracer.start_as_current_span(
-        f"send {destination}",
-        context=parent,
-        kind=trace.SpanKind.PRODUCER,
-        attributes=attributes,
+        f"{request.method} {request.url.path}",
+        context=propagate.extract(dict(request.headers)),
+        kind=trace.SpanKind.SERVER,
+        attributes={
+            telemetry.REQUEST_ID: context.request_id,
+            telemetry.NAMESPACE: context.namespace,
+        },
     ):
         yield
 

@@ -120,3 +120,14 @@ def test_placeholder_is_spelled_as_the_pattern_reads_it() -> None:
     for kind, number in [("email", 1), ("EMAIL", 0), ("E-MAIL", 1), ("EMAIL", 1_000_000)]:
         with pytest.raises(ValueError, match="make no placeholder"):
             placeholder(kind, number)
+
+
+@pytest.mark.parametrize("written", ["<email_1>", "<Email_1>", "<EMAIL_1>"])
+def test_a_placeholder_in_another_case_is_restored_wherever_it_is_cut(written: str) -> None:
+    values = {"<EMAIL_1>": "ann@example.org"}
+    text = f"write to {written}, today"
+    expected = "write to ann@example.org, today"
+    assert restore(text, values) == expected
+    for cut in range(len(text)):
+        restorer = StreamRestorer(values)
+        assert restorer.feed(text[:cut]) + restorer.feed(text[cut:]) + restorer.flush() == expected

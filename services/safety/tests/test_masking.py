@@ -67,7 +67,7 @@ def test_masking_is_undone_exactly() -> None:
 def test_typed_placeholder_is_never_given_to_a_value() -> None:
     result = masked(
         request(
-            user("<EMAIL_1> and <EMAIL_3>: ada@example.org, bo@example.org"),
+            user("<EMAIL_1> and <email_3>: ada@example.org, bo@example.org"),
             call(r'{"to": "\u003cEMAIL_4\u003e"}'),
             user("cy@example.org"),
             tools=[{"function": {"name": "f", "description": "sends to <EMAIL_6>"}}],
@@ -75,7 +75,7 @@ def test_typed_placeholder_is_never_given_to_a_value() -> None:
     )
     assert set(result.values) == {"<EMAIL_2>", "<EMAIL_5>", "<EMAIL_7>"}
     text = result.request.messages[0].text
-    assert restore(text, result.values).startswith("<EMAIL_1> and <EMAIL_3>: ada@")
+    assert restore(text, result.values).startswith("<EMAIL_1> and <email_3>: ada@")
 
 
 def test_value_seen_once_is_masked_where_no_detector_saw_it() -> None:

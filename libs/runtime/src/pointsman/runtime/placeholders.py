@@ -12,8 +12,11 @@ from typing import Final
 from cryptography.fernet import Fernet, InvalidToken
 from pydantic import TypeAdapter, ValidationError
 
-PLACEHOLDER: Final = re.compile(r"<[A-Z]{2,16}_[1-9][0-9]{0,5}>")
-"""What a placeholder looks like; a match that nobody sealed is ordinary text."""
+PLACEHOLDER: Final = re.compile(r"<[A-Z]{2,16}_[1-9][0-9]{0,5}>", re.IGNORECASE)
+"""What a placeholder looks like; a match that nobody sealed is ordinary text.
+
+Models change its case, so any case is one; its name is the upper-case form.
+"""
 
 _VALUES: Final = TypeAdapter(dict[str, str])
 
@@ -25,7 +28,7 @@ class InvalidSeal(ValueError):
 def placeholder(kind: str, number: int) -> str:
     """Return the placeholder of the ``number``-th value (from 1) of an upper-case ``kind``."""
     text = f"<{kind}_{number}>"
-    if PLACEHOLDER.fullmatch(text) is None:
+    if PLACEHOLDER.fullmatch(text) is None or text != text.upper():
         raise ValueError(f"kind {kind!r} and number {number} make no placeholder")
     return text
 
@@ -58,7 +61,7 @@ def _fernet(key: str) -> Fernet:
 
 def restore(text: str, values: Mapping[str, str]) -> str:
     """Put the values back in one pass; unknown placeholders stay, and a value is never searched."""
-    return PLACEHOLDER.sub(lambda match: values.get(match[0], match[0]), text)
+    return PLACEHOLDER.sub(lambda match: values.get(match[0].upper(), match[0]), text)
 
 
 def json_escaped(values: Mapping[str, str]) -> dict[str, str]:
@@ -84,7 +87,7 @@ class StreamRestorer:
         """Take the next chunk and return what can be shown now; it may be empty."""
         text = self._held + chunk
         start = text.rfind("<")
-        is_cut = start >= 0 and text[start:] in self._beginnings
+        is_cut = start >= 0 and text[start:].upper() in self._beginnings
         end = start if is_cut else len(text)
         self._held = text[end:]
         return restore(text[:end], self._values)

@@ -78,7 +78,7 @@ class _Names:
 
 def _placeholders_in(request: ChatRequest, texts: Sequence[str]) -> frozenset[str]:
     whole = (request.model_dump_json(), *texts)
-    return frozenset(name for text in whole for name in PLACEHOLDER.findall(text))
+    return frozenset(name.upper() for text in whole for name in PLACEHOLDER.findall(text))
 
 
 def _replaced(text: str, spans: Sequence[Span], names: _Names) -> str:

@@ -112,5 +112,5 @@ async def _send(options: DemoOptions, running: Laptop, progress: DemoProgress) -
 def _say_what_next(report: DemoReport) -> None:
     first = next((row.request_id for row in report.scenarios if row.request_id), None)
     if first is not None:
-        click.echo(f"\nLook into one: pointsman trace {first}")
-    click.echo("The books:     pointsman ledger report")
+        click.echo(f"\nLook into one: .venv/bin/pointsman trace {first}")
+    click.echo("The books:     .venv/bin/pointsman ledger report")

@@ -4,9 +4,9 @@ import importlib
 from pathlib import Path
 
 import click
-from pointsman.cli.routes import route
 
 from pointsman.cli.inspecting import dead, ledger, trace
+from pointsman.cli.routes import route
 from pointsman.contracts.topology import SERVICES
 
 ROUTE = "loadgen/config/route.yaml"

@@ -80,7 +80,8 @@ async def test_no_text_is_remembered() -> None:
         from guardrails.logger import get_scope_handler
 
         gc.collect()
-        kept = [item for item in gc.get_objects() if isinstance(item, Call | Inputs | Outputs)]
+        # By type, not isinstance: other libraries' proxies in the same process warn when asked.
+        kept = [item for item in gc.get_objects() if type(item) in {Call, Inputs, Outputs}]
         assert kept == []
         assert get_scope_handler().get_all_logs() == []
         assert logging.getLogger("guardrails-ai").disabled

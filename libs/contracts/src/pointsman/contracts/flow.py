@@ -38,8 +38,11 @@ from pointsman.contracts.messages import (
 )
 from pointsman.contracts.parts import (
     AttemptSummary,
+    BoundTool,
     Evaluator,
+    RouteDecision,
     ServiceName,
+    Signals,
     Usage,
     Verdict,
 )
@@ -104,18 +107,7 @@ def next_steps(command: Command, fact: Fact) -> Steps:
         case Classify(), Classified():
             return _after_classifier(command, fact)
         case RetrieveTools(), ToolsRetrieved():
-            return Steps(
-                commands=(
-                    Execute(
-                        context=command.context,
-                        request=command.request,
-                        signals=command.signals,
-                        decision=command.decision,
-                        model=command.decision.model,
-                        tools=fact.tools,
-                    ),
-                )
-            )
+            return _first_attempt(command, command.signals, command.decision, fact.tools)
         case Execute(), Executed():
             return _after_executor(command, fact)
         case Judge(), Judged():
@@ -163,14 +155,24 @@ def _after_classifier(command: Classify, fact: Classified) -> Steps:
                 ),
             )
         )
+    return _first_attempt(command, fact.signals, fact.decision)
+
+
+def _first_attempt(
+    command: Classify | RetrieveTools,
+    signals: Signals,
+    decision: RouteDecision,
+    tools: tuple[BoundTool, ...] = (),
+) -> Steps:
     return Steps(
         commands=(
             Execute(
                 context=command.context,
                 request=command.request,
-                signals=fact.signals,
-                decision=fact.decision,
-                model=fact.decision.model,
+                signals=signals,
+                decision=decision,
+                model=decision.model,
+                tools=tools,
             ),
         )
     )
@@ -224,20 +226,9 @@ def _after_failed_attempt(
             )
         )
     if command.previous is not None and fact.status == "failed":
-        previous = command.previous
-        verdict = Verdict(label="low", score=previous.score)
-        done = _completed(command, previous.model, previous.answer, history, verdict, flagged=True)
-        return Steps(outcome=done)
+        return _flagged(command, command.previous, history)
     code = ErrorCode.CANCELLED if fact.status == "cancelled" else fact.error
-    return Steps(
-        outcome=Failed(
-            request_id=command.context.request_id,
-            code=code or ErrorCode.UPSTREAM_ERROR,
-            stage="executor",
-            attempts=history,
-            decision=command.decision,
-        )
-    )
+    return _failed(command, code or ErrorCode.UPSTREAM_ERROR, "executor", history)
 
 
 def _after_judge(command: Judge, verdict: Verdict) -> Steps:
@@ -249,14 +240,7 @@ def _after_judge(command: Judge, verdict: Verdict) -> Steps:
         return Steps(outcome=_completed(command, command.model, command.answer, history, verdict))
     if verdict.label == "unjudged":
         if evaluator.on_judge_failure == "fail":
-            failed = Failed(
-                request_id=command.context.request_id,
-                code=ErrorCode.JUDGE_FAILED,
-                stage="judge",
-                attempts=history,
-                decision=command.decision,
-            )
-            return Steps(outcome=failed)
+            return _failed(command, ErrorCode.JUDGE_FAILED, "judge", history)
         flagged = evaluator.on_judge_failure == "flag"
         done = _completed(command, command.model, command.answer, history, verdict, flagged=flagged)
         return Steps(outcome=done)
@@ -280,32 +264,48 @@ def _after_judge(command: Judge, verdict: Verdict) -> Steps:
                 ),
             )
         )
-    if best.score != verdict.score:
-        verdict = Verdict(label="low", score=best.score)
-    done = _completed(command, best.model, best.answer, history, verdict, flagged=True)
-    return Steps(outcome=done)
+    if best is not command.previous:
+        done = _completed(command, best.model, best.answer, history, verdict, flagged=True)
+        return Steps(outcome=done)
+    return _flagged(command, best, history)
 
 
 def _given_up(
     command: Accept | CheckSafety | Classify | RetrieveTools | Execute, fact: Expired | DeadLettered
 ) -> Steps:
     if isinstance(command, Execute) and command.previous is not None:
-        previous = command.previous
-        verdict = Verdict(label="low", score=previous.score)
-        done = _completed(
-            command, previous.model, previous.answer, command.history, verdict, flagged=True
-        )
-        return Steps(outcome=done)
+        return _flagged(command, command.previous, command.history)
     code = ErrorCode.DEADLINE_EXCEEDED if isinstance(fact, Expired) else ErrorCode.INTERNAL_ERROR
+    return _failed(
+        command, code, fact.stage, command.history if isinstance(command, Execute) else ()
+    )
+
+
+def _failed(
+    command: Accept | BusCommand,
+    code: ErrorCode,
+    stage: ServiceName,
+    history: tuple[AttemptSummary, ...],
+) -> Steps:
+    is_decided = isinstance(command, RetrieveTools | Execute | Judge)
     return Steps(
         outcome=Failed(
             request_id=command.context.request_id,
             code=code,
-            stage=fact.stage,
-            attempts=command.history if isinstance(command, Execute) else (),
-            decision=command.decision if isinstance(command, RetrieveTools | Execute) else None,
+            stage=stage,
+            attempts=history,
+            decision=command.decision if is_decided else None,
         )
     )
+
+
+def _flagged(
+    command: Execute | Judge, answer: Candidate, history: tuple[AttemptSummary, ...]
+) -> Steps:
+    """End with an earlier answer that was judged too weak: it is better than none."""
+    verdict = Verdict(label="low", score=answer.score)
+    done = _completed(command, answer.model, answer.answer, history, verdict, flagged=True)
+    return Steps(outcome=done)
 
 
 def _better(command: Judge, verdict: Verdict) -> Candidate:

@@ -85,18 +85,16 @@ def test_vectors_are_normalised_and_near_where_texts_are(facts: dict[str, Classi
     assert near > float(clusters @ vectors["What is the capital of France?"])
 
 
-async def test_a_route_with_an_unknown_model_stops_the_start(tmp_path: Path) -> None:
+def test_a_route_with_an_unknown_model_stops_the_start(tmp_path: Path) -> None:
     bad = settings(tmp_path, route=ROUTE.replace("llama-3-8b", "nobody"))
     with pytest.raises(InvalidRoute, match=r"route\.yaml.*targets\[0\]\.model.*'nobody'"):
-        async with build(bad).resources(a_bus()):
-            pass
+        build(bad)
 
 
-async def test_a_missing_registry_stops_the_start(tmp_path: Path) -> None:
+def test_a_missing_registry_stops_the_start(tmp_path: Path) -> None:
     bad = settings(tmp_path).model_copy(update={"registry_path": tmp_path / "gone.yaml"})
     with pytest.raises(InvalidRegistry, match=r"gone\.yaml"):
-        async with build(bad).resources(a_bus()):
-            pass
+        build(bad)
 
 
 async def test_a_model_that_does_not_load_is_a_problem_and_retryable(

@@ -16,6 +16,7 @@ from pointsman.ingress.domain import (
     namespace_of,
     parse_request,
 )
+from pointsman.runtime.bus import Backlog
 from pointsman.testing.stages import DECISION
 
 LIMITS = Limits(
@@ -57,6 +58,13 @@ def test_wrong_key_is_refused(sent: str | None) -> None:
         (body(messages=[{"role": "wizard"}]), ErrorCode.INVALID_REQUEST, "messages.0.role"),
         (body(temperature="hot"), ErrorCode.INVALID_REQUEST, "temperature"),
         (body(temperature=9), ErrorCode.INVALID_REQUEST, "temperature"),
+        (body(stream="yes"), ErrorCode.INVALID_REQUEST, "stream"),
+        (body(max_tokens="5"), ErrorCode.INVALID_REQUEST, "max_tokens"),
+        (
+            body(messages=[{"role": "user", "content": 7}]),
+            ErrorCode.INVALID_REQUEST,
+            "messages.0.content",
+        ),
         (body(n=2), ErrorCode.INVALID_REQUEST, "n"),
         (body(max_tokens=0), ErrorCode.INVALID_REQUEST, "max_tokens"),
         (body(tools=[{"type": "function"}]), ErrorCode.INVALID_REQUEST, "tools.0.function"),
@@ -79,16 +87,20 @@ def test_unknown_fields_are_ignored_and_known_models_accepted() -> None:
     assert request.model == "llama-3-8b"
 
 
-@pytest.mark.parametrize(("depth", "in_flight"), [(10, 0), (0, 5), (99, 99)])
-def test_full_pipeline_refuses_with_a_time_to_wait(depth: int, in_flight: int) -> None:
+@pytest.mark.parametrize(
+    ("backlog", "in_flight"),
+    [(Backlog(commands=10), 0), (Backlog(), 5), (Backlog(fill=0.5), 0)],
+    ids=["too many commands", "too many clients", "too little room"],
+)
+def test_full_pipeline_refuses_with_a_time_to_wait(backlog: Backlog, in_flight: int) -> None:
     with pytest.raises(Refused) as refused:
-        admit(queue_depth=depth, in_flight=in_flight, limits=LIMITS)
+        admit(backlog, in_flight=in_flight, limits=LIMITS)
     assert refused.value.code is ErrorCode.QUEUE_FULL
     assert refused.value.retry_after == timedelta(seconds=2)
 
 
 def test_pipeline_with_room_admits() -> None:
-    admit(queue_depth=9, in_flight=4, limits=LIMITS)
+    admit(Backlog(commands=9, fill=0.4), in_flight=4, limits=LIMITS)
 
 
 def delta(text: str, sequence: int, *, attempt: int = 1, delivery: int = 1) -> Delta:

@@ -1,8 +1,10 @@
 """The HTTP API over a scripted pipeline: shapes, headers, errors, limits."""
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -230,6 +232,7 @@ async def test_bad_input_is_refused_in_openais_error_shape(
         response = await client.post("/v1/chat/completions", json=body)
     error = response.json()["error"]
     assert (response.status_code, error["code"], error["param"]) == (status, code, param)
+    assert error["request_id"] == response.headers["x-request-id"]
     assert bus.accepted == []
 
 
@@ -258,7 +261,11 @@ async def test_room_comes_back_after_every_kind_of_ending(tmp_path: Path) -> Non
             response = await client.post("/v1/chat/completions", json=body)
             assert response.status_code != 429
         bus.is_down = True
-        assert (await client.post("/v1/chat/completions", json=CHAT)).status_code == 503
+        refused = await client.post("/v1/chat/completions", json=CHAT)
+        assert refused.status_code == 503
+        async with asyncio.timeout(5):
+            while bus.abandoned != [refused.json()["error"]["request_id"]]:
+                await asyncio.sleep(0)
         bus.is_down = False
         assert (await client.post("/v1/chat/completions", json=CHAT)).status_code == 200
 
@@ -302,3 +309,32 @@ async def test_request_continues_its_callers_trace(tmp_path: Path) -> None:
     async with serving(tmp_path, lambda c: [completed(c)]) as (client, bus):
         await client.post("/v1/chat/completions", json=CHAT, headers=headers)
     assert bus.trace_ids == [int(trace_id, 16)]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_request_that_was_answered_is_not_cancelled(tmp_path: Path, stream: bool) -> None:
+    def failed(command: Accept) -> list[Frame]:
+        code = ErrorCode.UPSTREAM_ERROR
+        return [Failed(request_id=command.context.request_id, code=code, stage="executor")]
+
+    def answered(command: Accept) -> list[Frame]:
+        return [completed(command)]
+
+    for script in (answered, failed):
+        async with serving(tmp_path, script) as (client, bus):
+            await client.post("/v1/chat/completions", json=CHAT | {"stream": stream})
+            await asyncio.sleep(0)
+        assert bus.cancelled == []
+
+
+async def test_body_that_does_not_arrive_gives_its_place_back(tmp_path: Path) -> None:
+    async def stalled() -> AsyncGenerator[bytes]:
+        yield b"{"
+        await asyncio.Event().wait()
+
+    patience = timedelta(milliseconds=20)
+    settings = {"body_patience": patience, "max_in_flight": 1}
+    async with serving(tmp_path, lambda c: [completed(c)], **settings) as (client, _):
+        late = await client.post("/v1/chat/completions", content=stalled())
+        assert (late.status_code, late.json()["error"]["code"]) == (408, "request_timeout")
+        assert (await client.post("/v1/chat/completions", json=CHAT)).status_code == 200

@@ -41,7 +41,7 @@ def _render(report: Report, by: Dimension) -> None:
         table.add_column(name, justify="right")
     for group in report.groups[by]:
         table.add_row(
-            group.key or "(no model)",
+            group.key or f"(no {by})",
             str(group.requests),
             str(group.model_calls),
             f"{group.input_tokens:,}",

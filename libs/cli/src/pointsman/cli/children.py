@@ -11,7 +11,7 @@ from pathlib import Path
 
 import yaml
 
-from pointsman.runtime.embedded_nats import free_port
+from pointsman.runtime.embedded_nats import die_with_parent, free_port
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 5.0
@@ -40,6 +40,7 @@ async def loadgen(command: str, *arguments: str, log_dir: Path) -> AsyncGenerato
             stdout=output,
             stderr=output,
             start_new_session=True,
+            preexec_fn=die_with_parent,
         )
     try:
         try:

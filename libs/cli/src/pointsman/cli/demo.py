@@ -21,7 +21,6 @@ from pointsman.loadgen.report import DemoReport
 from pointsman.loadgen.report_table import render
 from pointsman.loadgen.scenarios import load_scenarios
 from pointsman.routes.registry import load_registry
-from pointsman.runtime.embedded_nats import NatsServerFailed
 
 SETTLE_S = 30.0
 """How long accounting may take to write down the last events."""
@@ -43,10 +42,7 @@ class DemoOptions:
 def run(options: DemoOptions) -> int:
     """Run the demo; return 0 if every expectation was met, 1 otherwise."""
     progress = progress_on(sys.stderr)
-    try:
-        report, books = asyncio.run(_run(options, progress))
-    except NatsServerFailed as error:
-        raise click.ClickException(str(error)) from error
+    report, books = asyncio.run(_run(options, progress))
     if options.as_json:
         document = report.as_json() | {"ledger": books.model_dump(mode="json")}
         click.echo(json.dumps(document, indent=2, ensure_ascii=False))

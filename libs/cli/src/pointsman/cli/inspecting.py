@@ -8,6 +8,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -16,12 +17,14 @@ import click
 from pointsman.cli.timeline import render_timeline, timeline_data
 from pointsman.contracts.errors import Rejected
 from pointsman.runtime import dead as letters
-from pointsman.runtime.embedded_nats import EmbeddedNats, NatsServerFailed, running_url
+from pointsman.runtime.embedded_nats import EmbeddedNats, running_url
 from pointsman.runtime.nats_transport import NatsTransport, connect
 from pointsman.runtime.reading import events_of
 from pointsman.runtime.settings import ServiceSettings
 
 T = TypeVar("T")
+
+PATIENCE = timedelta(seconds=10)
 
 state_dir_option = click.option(
     "--state-dir",
@@ -41,19 +44,16 @@ async def bus(state_dir: Path, nats_url: str | None) -> AsyncGenerator[NatsTrans
     """
     url = nats_url or running_url(state_dir / "nats")
     if url is not None:
-        async with connect(ServiceSettings(nats_url=url), name="pointsman-cli") as transport:
+        settings = ServiceSettings(nats_url=url)
+        async with connect(settings, name="pointsman-cli", patience=PATIENCE) as transport:
             yield transport
         return
     if not (state_dir / "nats").exists():
         raise click.ClickException(f"no bus: set NATS_URL, or run from where {state_dir} is")
-    try:
-        async with (
-            EmbeddedNats(state_dir / "nats") as server,
-            connect(ServiceSettings(nats_url=server.url), name="pointsman-cli") as transport,
-        ):
+    async with EmbeddedNats(state_dir / "nats") as server:
+        settings = ServiceSettings(nats_url=server.url)
+        async with connect(settings, name="pointsman-cli", patience=PATIENCE) as transport:
             yield transport
-    except NatsServerFailed as error:
-        raise click.ClickException(str(error)) from error
 
 
 def _with_bus(

@@ -8,6 +8,7 @@ import socket
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,16 @@ import httpx
 
 from pointsman.cli.children import loadgen, point_registry_at
 from pointsman.cli.platform import build_all, laptop_overrides
+from pointsman.routes.registry import load_registry
 from pointsman.runtime.app import Platform, running
 from pointsman.runtime.embedded_nats import EmbeddedNats, free_port
 from pointsman.runtime.nats_transport import NatsTransport, connect
 from pointsman.runtime.observability import configure_logging
-from pointsman.runtime.provision import Provisioning, provision
+from pointsman.runtime.provision import Provisioning, provision, share_of_disk
 from pointsman.runtime.settings import ServiceSettings
 
 READY_TIMEOUT_S = 120.0
+CONNECT_PATIENCE = timedelta(seconds=10)
 
 Say = Callable[[str], None]
 
@@ -51,6 +54,7 @@ class Laptop:
     """A platform that runs. ``models_url`` is the simulated models' server, if it was started."""
 
     base_url: str
+    is_elsewhere: bool
     nats_url: str
     registry_path: Path
     models_url: str | None
@@ -62,13 +66,17 @@ class Laptop:
 async def laptop(options: LaptopOptions) -> AsyncGenerator[Laptop]:
     """Start everything, wait until it is ready, and stop it on exit."""
     async with AsyncExitStack() as stack:
+        load_registry(options.registry_path)  # Its faults are told by its own name.
         nats_url = await _bus(options, stack)
         registry_path, models_url, cloud_url = await _world(options, stack)
         port = port_or_free(options.port)
         settings = ServiceSettings(nats_url=nats_url, **options.overrides)
         configure_logging(settings)
-        transport = await stack.enter_async_context(connect(settings, name="pointsman-cli"))
-        await provision(transport, Provisioning())
+        connecting = connect(settings, name="pointsman-cli", patience=CONNECT_PATIENCE)
+        transport = await stack.enter_async_context(connecting)
+        options.state_dir.mkdir(parents=True, exist_ok=True)
+        share = share_of_disk(options.state_dir) if options.nats_url is None else 1.0
+        await provision(transport, Provisioning(share=share))
         options.say("starting the seven services (models of language load now)")
         overrides = laptop_overrides(
             nats_url=nats_url,
@@ -85,6 +93,7 @@ async def laptop(options: LaptopOptions) -> AsyncGenerator[Laptop]:
         await wait_ready(base_url)
         yield Laptop(
             base_url=base_url,
+            is_elsewhere=options.port not in {0, port},
             nats_url=nats_url,
             registry_path=registry_path,
             models_url=models_url,

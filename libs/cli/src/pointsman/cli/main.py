@@ -2,12 +2,31 @@
 
 import importlib
 from pathlib import Path
+from typing import Any
 
 import click
+from pydantic import ValidationError
 
 from pointsman.cli.inspecting import dead, ledger, trace
 from pointsman.cli.routes import route
 from pointsman.contracts.topology import SERVICES
+from pointsman.routes.registry import InvalidRegistry, UnknownModel
+from pointsman.routes.source import InvalidRoute
+from pointsman.runtime.app import ProcessFailed
+from pointsman.runtime.embedded_nats import NatsServerFailed
+from pointsman.runtime.nats_transport import BusUnreachable
+from pointsman.runtime.settings import MissingSecret
+
+MENDABLE = (
+    InvalidRegistry,
+    InvalidRoute,
+    UnknownModel,
+    MissingSecret,
+    BusUnreachable,
+    NatsServerFailed,
+    ProcessFailed,
+)
+"""What is wrong with files, settings or surroundings, and said well enough by itself."""
 
 ROUTE = "loadgen/config/route.yaml"
 REGISTRY = "loadgen/config/models.yaml"
@@ -29,7 +48,24 @@ registry_option = click.option(
 )
 
 
-@click.group()
+class _Group(click.Group):
+    """Says in one line what an operator can mend; everything else keeps its traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ValidationError as error:
+            first = error.errors(include_input=False, include_url=False)[0]
+            where = "__".join(str(part) for part in first["loc"])
+            raise click.ClickException(f"setting {where}: {first['msg']}") from error
+        except (ValueError, LookupError, OSError, NatsServerFailed, ProcessFailed) as error:
+            if not isinstance(error, MENDABLE):
+                raise
+            cause = error.__cause__ if isinstance(error, ProcessFailed) else None
+            raise click.ClickException(f"{error}: {cause}" if cause else str(error)) from error
+
+
+@click.group(cls=_Group)
 def main() -> None:
     """A durable semantic router for LLM traffic."""
 
@@ -39,19 +75,22 @@ def main() -> None:
 @nats_option
 @route_option
 @registry_option
-@click.option("--port", type=int, default=8080, show_default=True, envvar="INGRESS_PORT")
+@click.option("--port", type=int, envvar="INGRESS_PORT", help="Port of the API. [default: 8080]")
 @click.option("--simulated/--no-simulated", default=True, show_default=True)
 def up(
     state_dir: Path,
     nats_url: str | None,
     route: Path,
     registry: Path,
-    port: int,
+    port: int | None,
     simulated: bool,
 ) -> None:
     """Run all seven services in this process, with a bus of their own."""
-    from pointsman.cli.laptop import LaptopOptions
+    from pointsman.cli.laptop import LaptopOptions, port_or_free
     from pointsman.cli.up import run_up
+
+    if port is not None and port_or_free(port) not in {port, 0}:
+        raise click.ClickException(f"port {port} is taken")
 
     run_up(
         LaptopOptions(
@@ -59,7 +98,7 @@ def up(
             nats_url=nats_url,
             route_path=route,
             registry_path=registry,
-            port=port,
+            port=8080 if port is None else port,
             simulated=simulated,
         )
     )

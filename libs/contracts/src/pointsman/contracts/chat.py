@@ -7,7 +7,7 @@ Source: OpenAI API reference, Chat Completions.
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, StrictBool, StrictInt
 
 from pointsman.contracts.wire import Content, Wire
 
@@ -91,7 +91,7 @@ class ToolDefinition(Wire):
 
 
 class StreamOptions(Wire):
-    include_usage: bool = False
+    include_usage: StrictBool = False
 
 
 class ChatRequest(Wire):
@@ -99,20 +99,20 @@ class ChatRequest(Wire):
 
     model: str = Field(min_length=1, max_length=256)
     messages: tuple[Message, ...] = Field(min_length=1)
-    stream: bool = False
+    stream: StrictBool = False
     stream_options: StreamOptions | None = None
     tools: tuple[ToolDefinition, ...] | None = None
     tool_choice: str | JsonObject | None = None
-    parallel_tool_calls: bool | None = None
+    parallel_tool_calls: StrictBool | None = None
     response_format: JsonObject | None = None
-    max_tokens: int | None = Field(default=None, ge=1)
-    max_completion_tokens: int | None = Field(default=None, ge=1)
-    temperature: float | None = Field(default=None, ge=0, le=2)
-    top_p: float | None = Field(default=None, ge=0, le=1)
-    frequency_penalty: float | None = Field(default=None, ge=-2, le=2)
-    presence_penalty: float | None = Field(default=None, ge=-2, le=2)
+    max_tokens: int | None = Field(default=None, ge=1, strict=True)
+    max_completion_tokens: int | None = Field(default=None, ge=1, strict=True)
+    temperature: float | None = Field(default=None, ge=0, le=2, strict=True)
+    top_p: float | None = Field(default=None, ge=0, le=1, strict=True)
+    frequency_penalty: float | None = Field(default=None, ge=-2, le=2, strict=True)
+    presence_penalty: float | None = Field(default=None, ge=-2, le=2, strict=True)
     stop: str | tuple[str, ...] | None = None
-    seed: int | None = None
+    seed: StrictInt | None = None
     n: Literal[1] | None = None
     reasoning_effort: str | None = None
     user: str | None = None

@@ -179,14 +179,7 @@ def _first_attempt(
 
 
 def _after_executor(command: Execute, fact: Executed) -> Steps:
-    attempt = AttemptSummary(
-        attempt=command.attempt,
-        model=fact.model,
-        status=fact.status,
-        usage=fact.usage,
-        reason=fact.error or "",
-    )
-    history = (*command.history, attempt)
+    history = history_after(command, fact)
     if fact.status != "succeeded":
         return _after_failed_attempt(command, fact, history)
     evaluator = command.decision.evaluator
@@ -209,6 +202,18 @@ def _after_executor(command: Execute, fact: Executed) -> Steps:
         done = _completed(command, fact.model, fact.answer, history)
         return Steps(commands=(judge,), outcome=done)
     return Steps(commands=(judge,))
+
+
+def history_after(command: Execute, fact: Executed) -> tuple[AttemptSummary, ...]:
+    """Return the request's attempts with this one, and so what the request has cost."""
+    attempt = AttemptSummary(
+        attempt=command.attempt,
+        model=fact.model,
+        status=fact.status,
+        usage=fact.usage,
+        reason=fact.error or "",
+    )
+    return (*command.history, attempt)
 
 
 def _after_failed_attempt(

@@ -81,7 +81,7 @@ STREAMS: tuple[Stream, ...] = (
         name=LLM_WORK,
         subjects=tuple(f"llm.work.{service}" for service in WORKERS),
         retention="workqueue",
-        max_bytes=2 * 1024**3,
+        max_bytes=1024**3,
         max_msgs_per_subject=10_000,
         max_age=timedelta(hours=24),
         discard_new=True,
@@ -90,25 +90,30 @@ STREAMS: tuple[Stream, ...] = (
         name=LLM_EVENTS,
         subjects=("llm.event.*.*",),
         retention="limits",
-        max_bytes=4 * 1024**3,
+        max_bytes=2 * 1024**3,
         max_age=timedelta(days=7),
     ),
     Stream(
         name=LLM_DEAD,
         subjects=("llm.dead.*", ADVISORY_SUBJECT),
         retention="limits",
-        max_bytes=1024**3,
+        max_bytes=512 * 1024**2,
         max_age=timedelta(days=30),
     ),
 )
 
-MEMO = Bucket(name="llm_memo", ttl=timedelta(hours=1), max_bytes=2 * 1024**3)
+MEMO = Bucket(name="llm_memo", ttl=3 * MAX_DEADLINE, max_bytes=2 * 1024**3)
 """Facts that were paid for, and outcomes, so that a second delivery repeats neither."""
 
-VAULT = Bucket(name="llm_vault", ttl=timedelta(hours=1), max_bytes=512 * 1024**2)
+VAULT = Bucket(name="llm_vault", ttl=timedelta(hours=1), max_bytes=256 * 1024**2)
 """Sealed values behind the placeholders of one request; only its ingress holds the key."""
 
 BUCKETS: tuple[Bucket, ...] = (MEMO, VAULT)
+
+
+def bucket_stream(bucket: Bucket) -> str:
+    """Return the stream a bucket is kept in. Source: NATS ADR-8."""
+    return f"KV_{bucket.name}"
 
 
 def work_subject(service: ServiceName) -> str:

@@ -26,7 +26,12 @@ class Wire(BaseModel):
     """A frozen value on the bus. Unknown fields are ignored: consumers roll out first."""
 
     model_config = ConfigDict(
-        frozen=True, extra="ignore", ser_json_bytes="base64", val_json_bytes="base64"
+        frozen=True,
+        extra="ignore",
+        ser_json_bytes="base64",
+        val_json_bytes="base64",
+        # A validation error must not carry what a user wrote into a log.
+        hide_input_in_errors=True,
     )
 
 

@@ -14,8 +14,7 @@ import structlog
 from pydantic import BaseModel, ValidationError
 
 from pointsman.contracts.errors import Rejected, Retryable
-from pointsman.contracts.flow import next_steps
-from pointsman.contracts.messages import Command, DeadLettered, Event
+from pointsman.contracts.messages import Accept, Command, Event
 from pointsman.contracts.parts import ServiceName
 from pointsman.contracts.topology import Consumer
 from pointsman.runtime.delivery import dead_letter_of, decode
@@ -84,12 +83,8 @@ class Advisories:
         except Rejected:
             log.warning("advisory.undecodable_body", sequence=stuck.stream_sequence)
         await publisher.dead_letter(dead_letter_of(advisory.consumer, stuck, REASON, command))
-        if command is not None and not isinstance(command, Event):
-            fact = DeadLettered(stage=advisory.consumer, reason=REASON)
-            steps = next_steps(command, fact)
-            await publisher.follow_up(
-                command, fact, steps, duration_s=0.0, delivery=stuck.deliveries
-            )
+        if command is not None and not isinstance(command, Accept | Event):
+            await publisher.give_up(command, REASON, delivery=stuck.deliveries)
         await self._transport.delete(advisory.stream, advisory.stream_seq)
         log.error("message.dead_lettered", stage=advisory.consumer, reason=REASON)
 

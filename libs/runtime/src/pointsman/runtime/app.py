@@ -5,14 +5,22 @@ Owns the life of a process: connect, open resources, pull, serve health, drain o
 
 import asyncio
 import signal
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import structlog
 
-from pointsman.contracts.topology import LLM_DEAD, LLM_WORK, consumers_of
+from pointsman.contracts.topology import (
+    LLM_DEAD,
+    LLM_EVENTS,
+    LLM_WORK,
+    MEMO,
+    bucket_stream,
+    consumers_of,
+)
 from pointsman.runtime.advisories import Advisories
+from pointsman.runtime.bus import Backlog
 from pointsman.runtime.delivery import Delivery
 from pointsman.runtime.health import serve_health
 from pointsman.runtime.nats_transport import NatsTransport, connect
@@ -28,28 +36,60 @@ log = structlog.get_logger()
 AnyService = Service[Any]
 
 
+async def read_backlog(transport: NatsTransport) -> Backlog:
+    """Ask the broker how much waits and how full it is.
+
+    Raises: Retryable.
+    """
+    (commands, work), (_, memo), (events, stored), lag = await asyncio.gather(
+        transport.stream_fill(LLM_WORK),
+        transport.stream_fill(bucket_stream(MEMO)),
+        transport.stream_fill(LLM_EVENTS),
+        transport.consumer_lag(LLM_EVENTS, "accounting"),
+    )
+    # The oldest events make room for new ones; those that nobody recorded must not be among them.
+    unrecorded = stored * min(1.0, lag / events) if events else 0.0
+    return Backlog(commands=commands, fill=max(work, memo, unrecorded))
+
+
+class ProcessFailed(RuntimeError):
+    """A part of the process that should have run on has ended."""
+
+
 def run(service: AnyService) -> None:
-    """Run one service until SIGTERM or SIGINT."""
-    run_together([service])
+    """Run one service until SIGTERM or SIGINT.
+
+    Raises: ProcessFailed if a part of it ends by itself.
+    """
+    asyncio.run(until_signal(_run([service])))
 
 
-def run_together(services: Sequence[AnyService]) -> None:
-    """Run several services in this process until SIGTERM or SIGINT."""
-    asyncio.run(_run_until_signal(services))
-
-
-async def _run_until_signal(services: Sequence[AnyService]) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+async def _run(services: Sequence[AnyService]) -> None:
     async with running(services) as platform:
-        stopped = asyncio.create_task(stop.wait())
-        failed = asyncio.create_task(platform.failed.wait())
-        await asyncio.wait({stopped, failed}, return_when=asyncio.FIRST_COMPLETED)
-        for waiting in (stopped, failed):
-            waiting.cancel()
-        log.info("process.stopping", services=[service.name for service in services])
+        await platform.until_failed()
+
+
+async def until_signal(work: Coroutine[Any, Any, None]) -> None:
+    """Run ``work`` until it ends or the process is told to; then it is cancelled and cleans up.
+
+    Holds while the work is still starting, too: a process that waits for its bus can be stopped.
+    """
+    task = asyncio.create_task(work)
+    loop = asyncio.get_running_loop()
+    was_told = asyncio.Event()
+
+    def stop() -> None:
+        was_told.set()
+        task.cancel()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    try:
+        await task
+    except asyncio.CancelledError:
+        if not was_told.is_set():
+            raise
+        log.info("process.stopped")
 
 
 class Platform:
@@ -57,8 +97,8 @@ class Platform:
 
     def __init__(self, services: Sequence[AnyService], transport: NatsTransport) -> None:
         self.services = tuple(services)
-        self.failed = asyncio.Event()
-        self.error: BaseException | None = None
+        self._failed = asyncio.Event()
+        self._error: BaseException | None = None
         self._transport = transport
         self._deps: dict[str, Any] = {}
 
@@ -83,9 +123,23 @@ class Platform:
     def task_ended(self, task: asyncio.Task[None]) -> None:
         """A loop that ends by itself takes the process down: half a platform helps nobody."""
         if not task.cancelled() and (error := task.exception()) is not None:
-            self.error = error
+            self._error = error
             log.error("process.task_failed", error=type(error).__name__, exc_info=error)
-            self.failed.set()
+            self._failed.set()
+
+    async def until_failed(self) -> None:
+        """Wait until a part of the process ends by itself, or its connection for good.
+
+        Raises: ProcessFailed, always.
+        """
+        closed = asyncio.create_task(self._transport.closed.wait())
+        failed = asyncio.create_task(self._failed.wait())
+        try:
+            await asyncio.wait({closed, failed}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            closed.cancel()
+            failed.cancel()
+        raise ProcessFailed("the process cannot go on") from self._error
 
 
 @asynccontextmanager
@@ -102,11 +156,11 @@ async def running(services: Sequence[AnyService]) -> AsyncGenerator[Platform]:
         if tracing is not None:
             stack.callback(tracing.shutdown)
         transport = await stack.enter_async_context(connect(shared, name=name))
-        bus = ProcessBus(transport, read_depth=lambda: transport.stream_depth(LLM_WORK))
+        bus = ProcessBus(transport, read_backlog=lambda: read_backlog(transport))
         await bus.start()
         platform = Platform(services, transport)
         background = await stack.enter_async_context(_background(platform))
-        background(bus.watch_depth())
+        background(bus.watch_backlog())
         _serve_health(platform, shared, background)
         loops: list[PullLoop] = []
         opened: list[tuple[AnyService, Any]] = []

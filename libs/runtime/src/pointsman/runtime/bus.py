@@ -5,16 +5,23 @@ Owns the port; ``broker`` implements it over NATS, ``pointsman.testing`` in memo
 
 import asyncio
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Protocol
 
 from pointsman.contracts.messages import Accept, Accepted, Frame
 from pointsman.contracts.parts import RequestContext
 
 
-class QueueDepth(Protocol):
-    """How much work waits. Read often, so it answers from memory."""
+@dataclass(frozen=True, kw_only=True)
+class Backlog:
+    """How much waits, a fraction of a second ago.
 
-    def __call__(self) -> int: ...
+    ``commands`` waits in LLM_WORK. ``fill`` is the fullest of what must never be full, 0 to 1:
+    LLM_WORK, the memo, and the events that accounting has not recorded yet.
+    """
+
+    commands: int = 0
+    fill: float = 0.0
 
 
 class Bus(Protocol):
@@ -65,8 +72,15 @@ class Bus(Protocol):
         """
         ...
 
-    def queue_depth(self) -> int:
-        """How many commands wait in LLM_WORK, a fraction of a second ago."""
+    def backlog(self) -> Backlog:
+        """How much waits; answered from memory."""
+        ...
+
+    async def abandon(self, context: RequestContext) -> None:
+        """End a request that its client was told is not accepted, in case it was stored after all.
+
+        Raises: Retryable if the bus does not answer.
+        """
         ...
 
     def subscribe_frames(self, request_id: str) -> AbstractContextManager["asyncio.Queue[Frame]"]:

@@ -20,9 +20,9 @@ from pointsman.contracts.errors import Rejected, Retryable
 from pointsman.contracts.flow import next_steps, stage_of
 from pointsman.contracts.messages import (
     BUS_COMMAND,
+    Accept,
     Command,
     DeadLetter,
-    DeadLettered,
     Event,
     Expired,
     Fact,
@@ -40,6 +40,7 @@ from pointsman.runtime.transport import Inbound
 log = structlog.get_logger()
 
 Deps = TypeVar("Deps")
+Result = TypeVar("Result")
 
 PUBLISH_PATIENCE = timedelta(seconds=60)
 """How long a computed fact waits for a broker that is away, before its message goes back."""
@@ -102,9 +103,9 @@ class Delivery(Generic[Deps]):
         except Rejected as error:
             await self._settle(self._bury(message, error.reason, None), message)
             return
-        key = command_id(command, self._service.name)
-        if isinstance(command, Event):
-            key = f"{key}.{command.fact.type}"
+        # Events have no id of their own; the same one comes again under the same sequence.
+        is_event = isinstance(command, Event)
+        key = str(message.stream_sequence) if is_event else command_id(command, self._service.name)
         if key in self._running:
             # It came again while it runs (the broker was away): settle the newest delivery only.
             self._running[key].message = message
@@ -156,8 +157,11 @@ class Delivery(Generic[Deps]):
         stage = self._service.name
         if isinstance(command, Event):
             return await self._service.handle(command, deps=self._deps)
-        if self._service.is_memoized and (known := await self._publisher.recall(command)):
-            return known
+        if self._service.is_memoized:
+            if known := await self._publisher.recall(command):
+                return known
+            if await self._publisher.has_ended(command.context):
+                return Expired(stage=stage)
         left = command.context.deadline - datetime.now(UTC)
         if left <= timedelta(0):
             return Expired(stage=stage)
@@ -165,9 +169,12 @@ class Delivery(Generic[Deps]):
             async with asyncio.timeout((left + GRACE).total_seconds()):
                 fact = await self._service.handle(command, deps=self._deps)
         except TimeoutError:
+            if datetime.now(UTC) < command.context.deadline:
+                raise  # The handler's own, and so an error like any other.
             return Expired(stage=stage)
         if self._service.is_memoized:
-            await self._patiently(lambda: self._publisher.remember(command, cast(StageFact, fact)))
+            paid = cast("StageFact", fact)
+            return await self._patiently(lambda: self._publisher.remember(command, paid))
         return fact
 
     async def _publish(self, command: Command, fact: Fact, *, duration_s: float) -> None:
@@ -181,7 +188,7 @@ class Delivery(Generic[Deps]):
             )
         )
 
-    async def _patiently(self, publish: Callable[[], Awaitable[None]]) -> None:
+    async def _patiently(self, publish: Callable[[], Awaitable[Result]]) -> Result:
         """Publish, waiting for a broker that is away: the work is done and should not be lost.
 
         Raises: Retryable after ``PUBLISH_PATIENCE``.
@@ -189,13 +196,11 @@ class Delivery(Generic[Deps]):
         give_up_at = time.monotonic() + PUBLISH_PATIENCE.total_seconds()
         while True:
             try:
-                await publish()
+                return await publish()
             except Retryable:
                 if time.monotonic() > give_up_at:
                     raise
                 await asyncio.sleep(PUBLISH_PAUSE_S)
-            else:
-                return
 
     async def _later(
         self, command: Command, message: Inbound, reason: str, after: timedelta | None
@@ -216,9 +221,8 @@ class Delivery(Generic[Deps]):
         await self._publisher.dead_letter(
             dead_letter_of(self._service.name, message, reason, command)
         )
-        if command is not None and not isinstance(command, Event):
-            fact = DeadLettered(stage=self._service.name, reason=reason)
-            await self._publish(command, fact, duration_s=0.0)
+        if command is not None and not isinstance(command, Accept | Event):
+            await self._publisher.give_up(command, reason, delivery=message.deliveries)
         await message.term()
         log.error("message.dead_lettered", stage=self._service.name, reason=reason)
 

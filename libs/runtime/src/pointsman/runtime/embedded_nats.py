@@ -4,10 +4,13 @@ Owns the child's configuration, start, stop and kill. The program comes with ``n
 """
 
 import asyncio
+import ctypes
+import fcntl
 import os
 import shutil
 import signal
 import socket
+import sys
 import sysconfig
 from pathlib import Path
 
@@ -15,13 +18,19 @@ import structlog
 
 log = structlog.get_logger()
 
+PR_SET_PDEATHSIG = 1
+"""Source: prctl(2)."""
+
 START_TIMEOUT_S = 15.0
 STOP_TIMEOUT_S = 10.0
 MAX_PAYLOAD_BYTES = 8 * 1024 * 1024
 
 
 URL_FILE = "nats.url"
-"""Says who serves a store folder and where: process id and URL. Two servers would spoil it."""
+"""Says where the server of a store folder answers."""
+
+LOCK_FILE = "nats.lock"
+"""Held by the server of a store folder as long as it lives: two servers would spoil it."""
 
 
 class NatsServerFailed(RuntimeError):
@@ -36,9 +45,19 @@ def free_port() -> int:
 
 
 class EmbeddedNats:
-    """One nats-server with file-backed JetStream under ``store_dir``."""
+    """One nats-server with file-backed JetStream under ``store_dir``.
 
-    def __init__(self, store_dir: Path, *, port: int | None = None) -> None:
+    ``credentials`` is the user and password it asks for, if it asks for any.
+    """
+
+    def __init__(
+        self,
+        store_dir: Path,
+        *,
+        port: int | None = None,
+        credentials: tuple[str, str] | None = None,
+    ) -> None:
+        self._credentials = credentials
         self.store_dir = store_dir
         self.port = port or free_port()
         self.monitor_port = free_port()
@@ -62,8 +81,20 @@ class EmbeddedNats:
         Raises: NatsServerFailed.
         """
         self.store_dir.mkdir(parents=True, exist_ok=True)
-        if (other := running_url(self.store_dir)) is not None:
-            raise NatsServerFailed(f"{self.store_dir} is in use by the nats-server at {other}")
+        lock = _lock(self.store_dir)
+        if lock is None:
+            other = running_url(self.store_dir) or "another process"
+            raise NatsServerFailed(
+                f"{self.store_dir} is in use by the nats-server at {other}: "
+                "stop what runs there, or choose another POINTSMAN_STATE_DIR"
+            )
+        try:
+            await self._spawn(lock)
+        finally:
+            # The child has it now, and keeps it as long as it lives.
+            os.close(lock)
+
+    async def _spawn(self, lock: int) -> None:
         config = self.store_dir / "nats.conf"
         config.write_text(self._config(), encoding="utf-8")
         log_path = self.store_dir / "nats.log"
@@ -76,6 +107,8 @@ class EmbeddedNats:
                 stderr=output,
                 # Its own group: a Ctrl-C in the terminal must not take the bus before the services.
                 start_new_session=True,
+                pass_fds=(lock,),
+                preexec_fn=die_with_parent,
             )
         try:
             async with asyncio.timeout(START_TIMEOUT_S):
@@ -85,7 +118,7 @@ class EmbeddedNats:
             tail = log_path.read_text(errors="replace")[-800:]
             raise NatsServerFailed(f"nats-server did not start: {tail}") from error
 
-        self._url_file.write_text(f"{self._process.pid} {self.url}\n", encoding="utf-8")
+        self._url_file.write_text(f"{self.url}\n", encoding="utf-8")
 
     async def stop(self) -> None:
         """End the child in good order."""
@@ -104,7 +137,6 @@ class EmbeddedNats:
 
     async def _end(self, how: signal.Signals) -> None:
         process, self._process = self._process, None
-        self._url_file.unlink(missing_ok=True)
         if process is None or process.returncode is not None:
             return
         os.kill(process.pid, how)
@@ -114,6 +146,7 @@ class EmbeddedNats:
         except TimeoutError:
             process.kill()
             await process.wait()
+        self._url_file.unlink(missing_ok=True)
 
     async def _answers(self) -> None:
         while True:
@@ -128,26 +161,53 @@ class EmbeddedNats:
                 await writer.wait_closed()
                 return
 
+    def _authorization(self) -> tuple[str, ...]:
+        if self._credentials is None:
+            return ()
+        user, password = self._credentials
+        return (f'authorization {{ user: "{user}", password: "{password}" }}',)
+
     def _config(self) -> str:
         return "\n".join(
             (
                 f'listen: "127.0.0.1:{self.port}"',
                 f'http: "127.0.0.1:{self.monitor_port}"',
                 f"max_payload: {MAX_PAYLOAD_BYTES}",
+                *self._authorization(),
                 f'jetstream {{ store_dir: "{self.store_dir.resolve()}" }}',
                 "",
             )
         )
 
 
+def die_with_parent() -> None:
+    """Run in a child before it becomes its program: end it when its parent is killed (Linux)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
 def running_url(store_dir: Path) -> str | None:
     """Return the URL of the nats-server that serves ``store_dir`` now, if one does."""
     try:
-        pid, url = (store_dir / URL_FILE).read_text(encoding="utf-8").split()
-        os.kill(int(pid), 0)
-    except (OSError, ValueError):
+        url = (store_dir / URL_FILE).read_text(encoding="utf-8").strip()
+    except OSError:
+        return None
+    lock = _lock(store_dir)
+    if lock is not None:
+        os.close(lock)  # Nobody holds it: the server was killed, and its file is left over.
         return None
     return url
+
+
+def _lock(store_dir: Path) -> int | None:
+    """Return an open, exclusive lock on a store folder, or None if somebody holds it."""
+    descriptor = os.open(store_dir / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor
 
 
 def nats_server_path() -> Path:

@@ -4,6 +4,7 @@ Owns the routes and the server for processes without one; ingress mounts the rou
 """
 
 import asyncio
+import socket
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
@@ -66,18 +67,22 @@ async def serve_health(host: str, port: int, problems: Problems) -> None:
 async def serve_http(
     app: Starlette, host: str, port: int, *, on_stop: Callable[[], None] | None = None
 ) -> None:
-    """Serve ``app`` until cancelled; open requests get a moment to end, after ``on_stop``."""
+    """Serve ``app`` until cancelled; open requests get a moment to end, after ``on_stop``.
+
+    Raises: OSError if the port is taken.
+    """
+    # Bound here, because uvicorn exits the whole process when it cannot bind.
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.create_server((host, port), family=family, backlog=1024)
     config = uvicorn.Config(
         app,
-        host=host,
-        port=port,
         log_config=None,
         access_log=False,
         lifespan="off",
         timeout_graceful_shutdown=5,
     )
     server = _Server(config)
-    serving = asyncio.create_task(server.serve())
+    serving = asyncio.create_task(server.serve(sockets=[listening]))
     try:
         await asyncio.shield(serving)
     except asyncio.CancelledError:

@@ -1,24 +1,26 @@
 """The transport over a real nats-server: JetStream publishes, core messages, key-value buckets.
 
-FastStream's broker owns the connection; publishes and reads go through nats-py directly, because
-a FastStream publish costs a flush each (docs/adr/0004). Declares no stream: ``provision`` does.
+Owns the connection and its deadlines. Declares no stream: ``provision`` does. FastStream's broker
+is not used here: it raises into the client's reconnect loop, which ends it (docs/adr/0004).
 """
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
+import nats
 import nats.errors
 import nats.js.errors
 import structlog
-from faststream.nats import NatsBroker
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.kv import KeyValue
 
-from pointsman.contracts.errors import Retryable
+from pointsman.contracts.errors import Rejected, Retryable
 from pointsman.contracts.topology import Bucket
 from pointsman.runtime.settings import ServiceSettings
 from pointsman.runtime.transport import OnFrame
@@ -29,9 +31,24 @@ PUBLISH_TIMEOUT_S = 5.0
 """How long a PubAck may take; nats-py's own default of 0.5 s is shorter than a busy disk."""
 
 CONNECT_TIMEOUT_S = 5
-MAX_PENDING_BYTES = 16 * 1024 * 1024
+PING_INTERVAL_S = 10
+"""A half-open connection is noticed after two of these, well within a request's deadline."""
 
-Reconnected = Callable[[], Awaitable[None]]
+MAX_PENDING_BYTES = 16 * 1024 * 1024
+HEADER_ROOM_BYTES = 8192
+"""The server counts headers into its payload limit, the client does not, and is closed past it."""
+
+UNREACHABLE_EVERY_S = 5.0
+
+Callback = Callable[[], Awaitable[None]]
+
+
+class BusUnreachable(ConnectionError):
+    """Nobody answered at ``url`` in time."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(f"no bus answers at {url}")
+        self.url = url
 
 
 class NatsTransport:
@@ -40,23 +57,24 @@ class NatsTransport:
     def __init__(self, client: Client) -> None:
         self.client = client
         self.jetstream: JetStreamContext = client.jetstream(timeout=PUBLISH_TIMEOUT_S)
+        self.closed = asyncio.Event()
         self._buckets: dict[str, KeyValue] = {}
-        self._reconnected: list[Reconnected] = []
+        self._reconnected: list[Callback] = []
 
-    def on_reconnect(self, callback: Reconnected) -> None:
+    def on_reconnect(self, callback: Callback) -> None:
         """Call ``callback`` whenever the connection was lost and is back."""
         self._reconnected.append(callback)
 
     async def reconnected(self) -> None:
-        log.info(
-            "nats.reconnected", url=self.client.connected_url and self.client.connected_url.netloc
-        )
         for callback in self._reconnected:
             await callback()
 
     async def publish(
         self, subject: str, payload: bytes, *, stream: str, message_id: str, headers: dict[str, str]
     ) -> None:
+        self._check_connected()
+        if len(payload) + HEADER_ROOM_BYTES > self.client.max_payload:
+            raise Rejected(f"a message of {len(payload)} bytes is too large for the bus")
         all_headers: dict[str, Any] = {**headers, "Nats-Msg-Id": message_id}
         try:
             await self.jetstream.publish(subject, payload, stream=stream, headers=all_headers)
@@ -78,6 +96,9 @@ class NatsTransport:
         await self.client.subscribe(subject, cb=forward)
 
     async def create(self, bucket: Bucket, key: str, value: bytes) -> bool:
+        self._check_connected()
+        if len(value) + HEADER_ROOM_BYTES > self.client.max_payload:
+            raise Rejected(f"a value of {len(value)} bytes is too large for {bucket.name}")
         try:
             await (await self._bucket(bucket)).create(key, value)
         except nats.js.errors.KeyWrongLastSequenceError:
@@ -97,10 +118,16 @@ class NatsTransport:
 
     async def stream_depth(self, stream: str) -> int:
         """Return how many messages ``stream`` holds."""
+        return (await self.stream_fill(stream))[0]
+
+    async def stream_fill(self, stream: str) -> tuple[int, float]:
+        """Return how many messages ``stream`` holds, and what share of its bytes is used."""
         try:
-            return (await self.jetstream.stream_info(stream)).state.messages
+            info = await self.jetstream.stream_info(stream)
         except (nats.js.errors.Error, nats.errors.Error, TimeoutError) as error:
             raise Retryable(f"cannot ask about {stream}: {type(error).__name__}") from error
+        limit = info.config.max_bytes or 0
+        return info.state.messages, info.state.bytes / limit if limit > 0 else 0.0
 
     async def consumer_lag(self, stream: str, durable: str) -> int:
         """Return how many messages a consumer has not settled yet; KEDA scales on the same sum."""
@@ -119,56 +146,84 @@ class NatsTransport:
         except (nats.js.errors.Error, nats.errors.Error, TimeoutError) as error:
             raise Retryable(f"cannot delete from {stream}: {type(error).__name__}") from error
 
+    def _check_connected(self) -> None:
+        # The client would keep the message and send it later, long after we said that it failed.
+        if not self.client.is_connected:
+            raise Retryable("not connected")
+
     async def _bucket(self, bucket: Bucket) -> KeyValue:
         if bucket.name not in self._buckets:
             self._buckets[bucket.name] = await self.jetstream.key_value(bucket.name)
         return self._buckets[bucket.name]
 
 
+class _Connection:
+    """What is said and done as the connection comes and goes."""
+
+    def __init__(self, name: str, url: str) -> None:
+        self.transport: NatsTransport | None = None
+        self.is_closing = False
+        self._name = name
+        self._url = url
+        self._said_at = 0.0
+
+    async def reconnected(self) -> None:
+        log.info("nats.reconnected", name=self._name)
+        if self.transport is not None:
+            await self.transport.reconnected()
+
+    async def disconnected(self) -> None:
+        if not self.is_closing:
+            log.warning("nats.disconnected", name=self._name)
+
+    async def closed(self) -> None:
+        """The client has given up for good; a process without a bus is of no use."""
+        if self.transport is not None and not self.is_closing:
+            log.error("nats.closed", name=self._name)
+            self.transport.closed.set()
+
+    async def failed(self, error: Exception) -> None:
+        if time.monotonic() - self._said_at > UNREACHABLE_EVERY_S:
+            self._said_at = time.monotonic()
+            log.warning("nats.error", name=self._name, url=self._url, error=type(error).__name__)
+
+
 @asynccontextmanager
-async def connect(settings: ServiceSettings, *, name: str) -> AsyncGenerator[NatsTransport]:
-    """Open a connection that reconnects for ever; drained and closed on exit."""
-    holder: list[NatsTransport] = []
-    is_closing = False
+async def connect(
+    settings: ServiceSettings, *, name: str, patience: timedelta | None = None
+) -> AsyncGenerator[NatsTransport]:
+    """Open a connection that reconnects for ever; drained and closed on exit.
 
-    async def reconnected() -> None:
-        for transport in holder:
-            await transport.reconnected()
-
-    async def disconnected() -> None:
-        if not is_closing:
-            log.warning("nats.disconnected", name=name)
-
-    async def failed(error: Exception) -> None:
-        # An empty queue of the client is told as an error too; only its class is of use.
-        log.debug("nats.error", error=type(error).__name__)
-
+    Raises: BusUnreachable if ``patience`` is given and nobody answers so long.
+    """
+    connection = _Connection(name, settings.nats_url)
     password = settings.nats_password
-    broker = NatsBroker(
-        settings.nats_url.split(","),
-        name=name,
-        connect_timeout=CONNECT_TIMEOUT_S,
-        max_reconnect_attempts=-1,
-        reconnect_time_wait=1,
-        pending_size=MAX_PENDING_BYTES,
-        reconnected_cb=reconnected,
-        disconnected_cb=disconnected,
-        error_cb=failed,
-        **_credentials(settings.nats_user, password.get_secret_value() if password else None),
-    )
-    await broker.connect()
-    transport = NatsTransport(broker.connection)
-    holder.append(transport)
     try:
-        yield transport
+        async with asyncio.timeout(patience.total_seconds() if patience else None):
+            client = await nats.connect(
+                settings.nats_url.split(","),
+                name=name,
+                user=settings.nats_user,
+                password=password.get_secret_value() if password else None,
+                connect_timeout=CONNECT_TIMEOUT_S,
+                max_reconnect_attempts=-1,
+                reconnect_time_wait=1,
+                ping_interval=PING_INTERVAL_S,
+                pending_size=MAX_PENDING_BYTES,
+                reconnected_cb=connection.reconnected,
+                disconnected_cb=connection.disconnected,
+                closed_cb=connection.closed,
+                error_cb=connection.failed,
+            )
+    except TimeoutError as error:
+        raise BusUnreachable(settings.nats_url) from error
+    connection.transport = NatsTransport(client)
+    try:
+        yield connection.transport
     finally:
-        is_closing = True
+        connection.is_closing = True
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                await broker.stop()
+                await client.drain()
         except (nats.errors.Error, TimeoutError):
-            await transport.client.close()
-
-
-def _credentials(user: str | None, password: str | None) -> dict[str, Any]:
-    return {} if user is None else {"user": user, "password": password}
+            await client.close()

@@ -7,8 +7,10 @@ spans through the OpenTelemetry API; only this module knows the SDK.
 import logging
 import sys
 import time
-from collections.abc import Generator
+import traceback
+from collections.abc import Generator, Mapping, MutableMapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -69,7 +71,7 @@ def configure_logging(settings: ServiceSettings) -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            *([structlog.processors.format_exc_info] if is_json else []),
+            frames_of_exception,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -79,6 +81,21 @@ def configure_logging(settings: ServiceSettings) -> None:
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(name)s: %(message)s")
     for noisy in ("nats", "nats.aio.client", "faststream", "uvicorn.error", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
+
+
+def frames_of_exception(_: Any, __: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
+    """Replace an exception by its class and the places it passed: its words may hold a prompt."""
+    info: Any = event.pop("exc_info", None)
+    error: BaseException | None = None
+    if info is True:
+        error = sys.exc_info()[1]
+    elif isinstance(info, BaseException):
+        error = info
+    if error is not None:
+        frames = traceback.extract_tb(error.__traceback__)
+        places = [f"{Path(f.filename).name}:{f.lineno} {f.name}" for f in frames]
+        event["exception"] = f"{type(error).__name__} at {' < '.join(reversed(places))}"
+    return event
 
 
 def configure_tracing(settings: ServiceSettings, service_name: str) -> TracerProvider | None:

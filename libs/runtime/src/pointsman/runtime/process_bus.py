@@ -13,30 +13,31 @@ from pointsman.contracts.flow import next_steps
 from pointsman.contracts.messages import OUTCOME, Accept, Accepted, Frame, outcome_id
 from pointsman.contracts.parts import RequestContext
 from pointsman.contracts.topology import MEMO, VAULT, cancel_subject
+from pointsman.runtime.bus import Backlog
 from pointsman.runtime.publishing import Publisher
 from pointsman.runtime.replies import Cancellations, Replies
 from pointsman.runtime.transport import Transport
 
-DEPTH_INTERVAL_S = 0.25
+BACKLOG_INTERVAL_S = 0.25
 
 
-class DepthReader(Protocol):
-    """Asks the broker how many commands wait."""
+class BacklogReader(Protocol):
+    """Asks the broker how much waits."""
 
-    async def __call__(self) -> int: ...
+    async def __call__(self) -> Backlog: ...
 
 
 class ProcessBus:
     """``Bus`` for the services of one process."""
 
-    def __init__(self, transport: Transport, *, read_depth: DepthReader | None = None) -> None:
+    def __init__(self, transport: Transport, *, read_backlog: BacklogReader | None = None) -> None:
         self._transport = transport
         self._instance = uuid4().hex[:12]
         self._publisher = Publisher(transport, "ingress")
         self._replies = Replies(transport, self._instance)
         self._cancellations = Cancellations(transport)
-        self._read_depth = read_depth
-        self._depth = 0
+        self._read_backlog = read_backlog
+        self._backlog = Backlog()
 
     @property
     def instance(self) -> str:
@@ -46,18 +47,18 @@ class ProcessBus:
         await self._replies.start()
         await self._cancellations.start()
 
-    async def watch_depth(self) -> None:
-        """Keep the depth of the queue fresh until cancelled."""
-        while self._read_depth is not None:
+    async def watch_backlog(self) -> None:
+        """Keep what is known of the backlog fresh until cancelled."""
+        while self._read_backlog is not None:
             try:
-                self._depth = await self._read_depth()
+                self._backlog = await self._read_backlog()
             except Retryable:
-                # Publishing will say so too; the last depth known is the best there is.
-                await asyncio.sleep(DEPTH_INTERVAL_S)
-            await asyncio.sleep(DEPTH_INTERVAL_S)
+                # Publishing will say so too; the last backlog known is the best there is.
+                await asyncio.sleep(BACKLOG_INTERVAL_S)
+            await asyncio.sleep(BACKLOG_INTERVAL_S)
 
-    def queue_depth(self) -> int:
-        return self._depth
+    def backlog(self) -> Backlog:
+        return self._backlog
 
     async def reply(self, context: RequestContext, frame: Frame) -> None:
         await self._publisher.reply(context, frame)
@@ -81,6 +82,9 @@ class ProcessBus:
     async def accept(self, command: Accept, fact: Accepted) -> None:
         steps = next_steps(command, fact)
         await self._publisher.follow_up(command, fact, steps, duration_s=0.0, delivery=1)
+
+    async def abandon(self, context: RequestContext) -> None:
+        await self._publisher.abandon(context)
 
     async def outcome(self, context: RequestContext) -> Frame | None:
         stored = await self._transport.get(MEMO, outcome_id(context))

@@ -3,7 +3,9 @@
 Run once before the services (``task provision``); running it again changes only what differs.
 """
 
+import shutil
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import nats.js.errors
@@ -11,7 +13,15 @@ import structlog
 from nats.js import JetStreamContext, api
 from nats.js.manager import JetStreamManager
 
-from pointsman.contracts.topology import BUCKETS, CONSUMERS, STREAMS, Bucket, Consumer, Stream
+from pointsman.contracts.topology import (
+    BUCKETS,
+    CONSUMERS,
+    STREAMS,
+    Bucket,
+    Consumer,
+    Stream,
+    bucket_stream,
+)
 from pointsman.runtime.nats_transport import NatsTransport
 
 log = structlog.get_logger()
@@ -19,9 +29,25 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, kw_only=True)
 class Provisioning:
-    """How the topology is laid out on this broker. ``replicas`` is 3 in a cluster of three."""
+    """How the topology is laid out on this broker.
+
+    ``replicas`` is 3 in a cluster of three. ``share`` of each size in the topology is reserved:
+    the server refuses streams whose sizes add up to more than its disk.
+    """
 
     replicas: int = 1
+    share: float = 1.0
+
+    def sized(self, max_bytes: int) -> int:
+        return int(max_bytes * self.share)
+
+
+TOPOLOGY_BYTES = sum(item.max_bytes for item in (*STREAMS, *BUCKETS))
+
+
+def share_of_disk(folder: Path) -> float:
+    """Return the share of the topology's sizes that fits half of what is free below ``folder``."""
+    return min(1.0, shutil.disk_usage(folder).free / 2 / TOPOLOGY_BYTES)
 
 
 def stream_config(stream: Stream, provisioning: Provisioning) -> api.StreamConfig:
@@ -36,7 +62,7 @@ def stream_config(stream: Stream, provisioning: Provisioning) -> api.StreamConfi
         ),
         discard=api.DiscardPolicy.NEW if stream.discard_new else api.DiscardPolicy.OLD,
         discard_new_per_subject=stream.discard_new and stream.max_msgs_per_subject > 0,
-        max_bytes=stream.max_bytes,
+        max_bytes=provisioning.sized(stream.max_bytes),
         max_msgs_per_subject=stream.max_msgs_per_subject,
         max_msg_size=stream.max_msg_size,
         max_age=stream.max_age.total_seconds() if stream.max_age else None,
@@ -97,14 +123,18 @@ async def _apply_bucket(
     config: dict[str, Any] = {
         "bucket": bucket.name,
         "ttl": bucket.ttl.total_seconds(),
-        "max_bytes": bucket.max_bytes,
+        "max_bytes": provisioning.sized(bucket.max_bytes),
         "replicas": provisioning.replicas,
         "history": 1,
         "direct": True,
     }
     try:
-        await jetstream.key_value(bucket.name)
+        info = await jetstream.stream_info(bucket_stream(bucket))
     except nats.js.errors.NotFoundError:
         await jetstream.create_key_value(**config)
         return f"bucket {bucket.name} created"
-    return f"bucket {bucket.name} exists"
+    info.config.max_age = config["ttl"]
+    info.config.max_bytes = config["max_bytes"]
+    info.config.num_replicas = provisioning.replicas
+    await jetstream.update_stream(info.config)
+    return f"bucket {bucket.name} updated"

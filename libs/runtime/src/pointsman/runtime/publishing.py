@@ -11,15 +11,20 @@ from datetime import UTC, datetime
 
 from opentelemetry import propagate
 
-from pointsman.contracts.flow import Steps, stage_of
+from pointsman.contracts.errors import ErrorCode, Rejected
+from pointsman.contracts.flow import Steps, history_after, next_steps, stage_of
 from pointsman.contracts.messages import (
     OUTCOME,
     STAGE_FACT,
     BusCommand,
     Command,
     DeadLetter,
+    DeadLettered,
     Delta,
     Event,
+    Execute,
+    Executed,
+    Failed,
     Frame,
     Outcome,
     Pending,
@@ -70,10 +75,36 @@ class Publisher:
         stored = await self._transport.get(MEMO, command_id(command, self._service))
         return None if stored is None else STAGE_FACT.validate_json(stored)
 
-    async def remember(self, command: Command, fact: StageFact) -> None:
-        """Keep a fact that was paid for, before anything follows from it."""
+    async def remember(self, command: Command, fact: StageFact) -> StageFact:
+        """Keep a fact that was paid for, before anything follows from it.
+
+        Returns what is kept: another process may have answered the same command before.
+        """
         key = command_id(command, self._service)
-        await self._transport.create(MEMO, key, fact.model_dump_json().encode())
+        if await self._transport.create(MEMO, key, fact.model_dump_json().encode()):
+            return fact
+        return await self.recall(command) or fact
+
+    async def has_ended(self, context: RequestContext) -> bool:
+        """Whether the request has its outcome already: nothing needs to be paid for it any more."""
+        return await self._transport.get(MEMO, outcome_id(context)) is not None
+
+    async def abandon(self, context: RequestContext) -> None:
+        """End a request that its client was told is not accepted, if it has not ended."""
+        failed = Failed(request_id=context.request_id, code=ErrorCode.UNAVAILABLE, stage="ingress")
+        await self._transport.create(MEMO, outcome_id(context), failed.model_dump_json().encode())
+
+    async def give_up(self, command: BusCommand, reason: str, *, delivery: int) -> None:
+        """End the request of a command that never succeeded.
+
+        A fact that was paid for and kept still reaches the books, and the outcome tells its cost.
+        """
+        ending = DeadLettered(stage=self._service, reason=reason)
+        known = await self.recall(command)
+        if isinstance(command, Execute) and isinstance(known, Executed):
+            command = command.model_copy(update={"history": history_after(command, known)})
+        steps = next_steps(command, ending)
+        await self.follow_up(command, known or ending, steps, duration_s=0.0, delivery=delivery)
 
     async def follow_up(
         self,
@@ -106,7 +137,14 @@ class Publisher:
             await self._finish(command, steps.outcome, headers)
 
     async def dead_letter(self, letter: DeadLetter) -> None:
-        """Store a message that was given up."""
+        """Store a message that was given up; without its body if that is too large to store."""
+        try:
+            await self._store_letter(letter)
+        except Rejected:
+            shortened = {"body": b"", "detail": f"body of {len(letter.body)} bytes left out"}
+            await self._store_letter(letter.model_copy(update=shortened))
+
+    async def _store_letter(self, letter: DeadLetter) -> None:
         await self._transport.publish(
             dead_subject(letter.service),
             letter.model_dump_json().encode(),

@@ -8,10 +8,12 @@ Source: NATS ADR-13 (pull requests and their status messages), ADR-37 (continuou
 import asyncio
 import json
 import time
+from collections.abc import Mapping
 from datetime import timedelta
 
 import structlog
 from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
 
 from pointsman.contracts.topology import Consumer
 from pointsman.runtime.nats_transport import NatsTransport
@@ -23,10 +25,13 @@ EXPIRES_S = 20.0
 """How long one pull request stays open at the server."""
 
 TICK_S = 1.0
+SAY_EVERY_S = 10.0
 RETRY_S = 0.25
 """Pause after the server refused a pull request (no leader, no consumer yet)."""
 
 STATUS = "Status"
+PENDING = "Nats-Pending-Messages"
+"""How many messages of a pull request were not delivered."""
 
 
 class JetStreamMessage:
@@ -65,14 +70,17 @@ class PullLoop:
         self._client = transport.client
         self._consumer = consumer
         self._on_message = on_message
-        self._inbox = self._client.new_inbox()
-        self._requests: dict[str, tuple[int, float]] = {}
-        self._next_request = 0
+        self._subscription: Subscription | None = None
+        self._inbox = ""
+        self._credits = 0
+        self._asked_at = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._stopping = False
         self._not_before = 0.0
-        transport.on_reconnect(self._forget_requests)
+        self._said_at = -SAY_EVERY_S
+        self._is_stale = True
+        transport.on_reconnect(self._reconnected)
 
     @property
     def running(self) -> int:
@@ -81,11 +89,12 @@ class PullLoop:
 
     async def run(self) -> None:
         """Pull until ``stop``; the subscription is closed then, running handlers go on."""
-        subscription = await self._client.subscribe(f"{self._inbox}.*", cb=self._received)
         log.info("consumer.started", stream=self._consumer.stream, consumer=self._consumer.durable)
         try:
             while not self._stopping:
                 self._wake.clear()
+                if self._is_stale:
+                    await self._renew()
                 await self._request_free_slots()
                 try:
                     async with asyncio.timeout(TICK_S):
@@ -93,7 +102,7 @@ class PullLoop:
                 except TimeoutError:
                     self._forget_expired()
         finally:
-            await subscription.unsubscribe()
+            await self._unsubscribe()
 
     def stop(self) -> None:
         """Ask for no more messages."""
@@ -108,25 +117,46 @@ class PullLoop:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    async def _renew(self) -> None:
+        """Listen on a new inbox without any credit, so that no older request counts any more.
+
+        After a reconnect the server may have forgotten the requests, or may not: if only the
+        connection broke, they come alive again with the old inbox.
+        """
+        await self._unsubscribe()
+        self._inbox = self._client.new_inbox()
+        self._subscription = await self._client.subscribe(self._inbox, cb=self._received)
+        self._credits = 0
+        self._is_stale = False
+
+    async def _reconnected(self) -> None:
+        self._is_stale = True
+        self._wake.set()
+
+    async def _unsubscribe(self) -> None:
+        subscription, self._subscription = self._subscription, None
+        if subscription is not None and self._client.is_connected:
+            await subscription.unsubscribe()
+
     async def _request_free_slots(self) -> None:
         limit = self._consumer.concurrency
-        free = limit - len(self._tasks) - sum(left for left, _ in self._requests.values())
+        free = limit - len(self._tasks) - self._credits
         # Few larger requests cost less than one for each slot that comes free.
-        worthwhile = free > 0 if not self._requests else free >= max(1, limit // 4)
-        if not worthwhile or not self._client.is_connected or time.monotonic() < self._not_before:
+        worthwhile = free > 0 if self._credits <= 0 else free >= max(1, limit // 4)
+        now = time.monotonic()
+        if not worthwhile or not self._client.is_connected or now < self._not_before:
             return
-        self._next_request += 1
-        reply = f"{self._inbox}.{self._next_request}"
-        self._requests[reply] = (free, time.monotonic() + EXPIRES_S + 2 * TICK_S)
+        self._credits += free
+        self._asked_at = now
         subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._consumer.stream}.{self._consumer.durable}"
         body = {"batch": free, "expires": int(EXPIRES_S * 1e9)}
-        await self._client.publish(subject, json.dumps(body).encode(), reply=reply)
+        await self._client.publish(subject, json.dumps(body).encode(), reply=self._inbox)
 
     async def _received(self, message: Msg) -> None:
         if message.headers and STATUS in message.headers and not message.reply:
-            self._refused(message)
+            self._refused(message.headers)
             return
-        self._use_credit()
+        self._credits = max(0, self._credits - 1)
         delivered = JetStreamMessage(message)
         if self._stopping:
             await delivered.nak(timedelta(0))
@@ -134,19 +164,8 @@ class PullLoop:
         task = asyncio.create_task(self._run_one(delivered))
         self._tasks.add(task)
         task.add_done_callback(self._finished)
-
-    def _use_credit(self) -> None:
-        """Count one message against the oldest request: the server serves them in order.
-
-        A message carries its stream's subject, not the reply subject of the request it answers.
-        """
-        for reply, (left, expires) in self._requests.items():
-            if left > 1:
-                self._requests[reply] = (left - 1, expires)
-            else:
-                del self._requests[reply]
-                self._wake.set()
-            return
+        if self._credits <= 0:
+            self._wake.set()
 
     async def _run_one(self, message: JetStreamMessage) -> None:
         await self._on_message(message)
@@ -157,20 +176,32 @@ class PullLoop:
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("consumer.task_failed", error=type(error).__name__, exc_info=error)
 
-    def _refused(self, message: Msg) -> None:
-        """A pull request ended: expired (408), no leader or responder (503), or changed (409)."""
-        self._requests.pop(message.subject, None)
-        status = (message.headers or {}).get(STATUS, "")
+    def _refused(self, headers: Mapping[str, str]) -> None:
+        """A pull request ended: expired (408), changed (409), no leader or responder (503)."""
+        status = headers.get(STATUS, "")
+        if (left := headers.get(PENDING)) is not None:
+            self._credits = max(0, self._credits - int(left))
+        else:
+            # Not here: closing a subscription cancels the task that runs its callback.
+            self._is_stale = True
         if status not in {"404", "408"}:
             self._not_before = time.monotonic() + RETRY_S
-            log.debug("consumer.pull_refused", consumer=self._consumer.durable, status=status)
+            self._say_refused(status)
         self._wake.set()
+
+    def _say_refused(self, status: str) -> None:
+        """Once a while: a stream that is not there at all refuses several times a second."""
+        if time.monotonic() > self._said_at + SAY_EVERY_S:
+            self._said_at = time.monotonic()
+            log.warning(
+                "consumer.unavailable",
+                stream=self._consumer.stream,
+                consumer=self._consumer.durable,
+                status=status,
+                hint="run `pointsman provision` if this bus is new",
+            )
 
     def _forget_expired(self) -> None:
-        now = time.monotonic()
-        self._requests = {r: v for r, v in self._requests.items() if v[1] > now}
-
-    async def _forget_requests(self) -> None:
-        """A new connection: the server has forgotten our pull requests."""
-        self._requests.clear()
-        self._wake.set()
+        """Every request is older than it may be: what it left is gone, told or not."""
+        if self._credits and time.monotonic() > self._asked_at + EXPIRES_S + 2 * TICK_S:
+            self._credits = 0

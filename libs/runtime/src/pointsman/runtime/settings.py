@@ -11,6 +11,10 @@ from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
+class MissingSecret(LookupError):
+    """A secret that a configuration file names is not in the environment."""
+
+
 class ServiceSettings(BaseSettings):
     """Shared settings. Names are the same for all services, so they carry no service prefix."""
 

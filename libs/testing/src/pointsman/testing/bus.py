@@ -9,6 +9,7 @@ from opentelemetry import trace
 from pointsman.contracts.errors import Retryable
 from pointsman.contracts.messages import Accept, Accepted, Frame
 from pointsman.contracts.parts import RequestContext
+from pointsman.runtime.bus import Backlog
 
 Script = Callable[[Accept], Sequence[Frame]]
 
@@ -16,8 +17,9 @@ Script = Callable[[Accept], Sequence[Frame]]
 class ScriptedBus:
     """``Bus`` whose pipeline is a function from the accepted request to its frames.
 
-    ``depth`` is what the queue is said to hold, ``is_down`` refuses every accept, ``vault`` maps a
-    request id to sealed values; ``accepted``, ``trace_ids`` and ``cancelled`` tell what happened.
+    ``depth`` and ``fill`` are what the bus is said to hold, ``is_down`` refuses every accept,
+    ``vault`` maps a request id to sealed values; ``accepted``, ``trace_ids``, ``cancelled`` and
+    ``abandoned`` tell what happened.
     """
 
     instance = "scripted"
@@ -25,6 +27,8 @@ class ScriptedBus:
     def __init__(self, script: Script) -> None:
         self.script = script
         self.depth = 0
+        self.fill = 0.0
+        self.abandoned: list[str] = []
         self.is_down = False
         self.accepted: list[Accept] = []
         self.trace_ids: list[int] = []
@@ -67,5 +71,8 @@ class ScriptedBus:
     async def outcome(self, context: RequestContext) -> Frame | None:
         return None
 
-    def queue_depth(self) -> int:
-        return self.depth
+    def backlog(self) -> Backlog:
+        return Backlog(commands=self.depth, fill=self.fill)
+
+    async def abandon(self, context: RequestContext) -> None:
+        self.abandoned.append(context.request_id)

@@ -8,26 +8,31 @@ from functools import partial
 from pointsman.classifier.adapters import MiniLm, WatchedRoute, open_prototypes
 from pointsman.classifier.handler import Deps, classify
 from pointsman.classifier.settings import Settings
-from pointsman.routes.registry import load_registry
+from pointsman.routes.registry import ModelRegistry, load_registry
 from pointsman.runtime.bus import Bus
 from pointsman.runtime.service import Service
 
 
 def build(settings: Settings) -> Service[Deps]:
-    """Return the classifier; nothing is opened before its resources are entered."""
+    """Return the classifier; its model is loaded when its resources are entered.
+
+    Raises: InvalidRegistry, InvalidRoute for files that cannot be used.
+    """
+    registry = load_registry(settings.registry_path)
+    route = WatchedRoute.open(settings.route_path, registry)
     return Service(
         name="classifier",
         settings=settings,
         handle=classify,
-        resources=partial(_resources, settings),
+        resources=partial(_resources, settings, registry, route),
         problems=_problems,
     )
 
 
 @asynccontextmanager
-async def _resources(settings: Settings, _: Bus) -> AsyncGenerator[Deps]:
-    registry = await asyncio.to_thread(load_registry, settings.registry_path)
-    route = await asyncio.to_thread(WatchedRoute.open, settings.route_path, registry)
+async def _resources(
+    settings: Settings, registry: ModelRegistry, route: WatchedRoute, _: Bus
+) -> AsyncGenerator[Deps]:
     embedder = MiniLm(cached_vectors=settings.cached_vectors)
     try:
         prototypes = await open_prototypes(embedder, settings.state_dir)

@@ -21,14 +21,14 @@ from pointsman.runtime.service import Service
 def build(settings: Settings) -> Service[Deps]:
     """Return the executor, ready to run.
 
-    Entering its resources raises InvalidRegistry for an unusable registry file, and MissingKey for
-    a key that the environment does not hold.
+    Raises: InvalidRegistry for an unusable registry file; MissingKey for a key that the
+    environment does not hold.
     """
+    registry = load_registry(settings.registry_path)
+    keys = api_keys(registry)
 
     @asynccontextmanager
     async def resources(bus: Bus) -> AsyncGenerator[Deps]:
-        registry = load_registry(settings.registry_path)
-        keys = api_keys(registry)
         check = await asyncio.to_thread(JsonSchemaCheck)
         async with (
             open_models(_bounds(settings), keys) as model,

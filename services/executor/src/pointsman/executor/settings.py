@@ -12,10 +12,10 @@ from pydantic import Field, HttpUrl, SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from pointsman.routes.registry import ModelRegistry
-from pointsman.runtime.settings import ServiceSettings
+from pointsman.runtime.settings import MissingSecret, ServiceSettings
 
 
-class MissingKey(LookupError):
+class MissingKey(MissingSecret):
     """A model of the registry names a key that the environment does not hold."""
 
     def __init__(self, *, model: str, variable: str) -> None:

@@ -18,6 +18,17 @@ from pointsman.contracts.parts import RequestContext
 
 AUTO = "auto"
 DEFAULT_NAMESPACE = "default"
+MAX_FILL = 0.5
+"""What was accepted must still find room for its next steps, so half of every store stays free."""
+
+
+class Backlog(Protocol):
+    """How much waits: commands in the queue, and the fullest store from 0 to 1."""
+
+    @property
+    def commands(self) -> int: ...
+    @property
+    def fill(self) -> float: ...
 
 
 class Gate(Protocol):
@@ -38,6 +49,7 @@ class Refused(Exception):
         retry_after: timedelta | None = None,
     ) -> None:
         super().__init__(code)
+        self.request_id: str | None = None
         self.code = code
         self.detail = detail
         self.param = param
@@ -79,7 +91,9 @@ def parse_request(body: bytes, *, models: frozenset[str], limits: Limits) -> Cha
         request = ChatRequest.model_validate_json(body)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False, include_context=False)[0]
-        path = ".".join(str(part) for part in first["loc"])
+        # The names of a union's members are ours, not fields of the client's.
+        parts = [str(part) for part in first["loc"]]
+        path = ".".join(part for part in parts if part != "str" and "[" not in part)
         raise Refused(ErrorCode.INVALID_REQUEST, first["msg"], param=path or None) from None
     if len(request.messages) > limits.max_messages:
         raise Refused(
@@ -92,12 +106,13 @@ def parse_request(body: bytes, *, models: frozenset[str], limits: Limits) -> Cha
     return request
 
 
-def admit(*, queue_depth: int, in_flight: int, limits: Limits) -> None:
+def admit(backlog: Backlog, *, in_flight: int, limits: Limits) -> None:
     """Let a request in, or not.
 
     Raises: Refused (429) with what to wait when the pipeline is full.
     """
-    if queue_depth >= limits.max_queue_depth or in_flight >= limits.max_in_flight:
+    is_full = backlog.commands >= limits.max_queue_depth or backlog.fill >= MAX_FILL
+    if is_full or in_flight >= limits.max_in_flight:
         raise Refused(ErrorCode.QUEUE_FULL, retry_after=limits.retry_after)
 
 

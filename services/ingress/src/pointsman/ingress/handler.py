@@ -14,7 +14,7 @@ class Deps:
 async def accept(command: Accept, *, deps: Deps) -> Accepted:
     """Make the request durable.
 
-    Raises: Retryable if the bus does not take it; then nothing was accepted.
+    Raises: Retryable if the bus does not confirm it; it may have been stored all the same.
     """
     fact = Accepted(
         model=command.request.model,

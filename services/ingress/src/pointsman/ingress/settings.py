@@ -41,6 +41,9 @@ class Settings(ServiceSettings):
     max_in_flight: int = Field(
         default=1000, gt=0, description="Requests one ingress may hold open; more answers 429."
     )
+    body_patience: timedelta = Field(
+        default=timedelta(seconds=30), description="How long a body may take to arrive; then 408."
+    )
     retry_after: timedelta = Field(
         default=timedelta(seconds=2), description="What a 429 tells the client to wait."
     )

@@ -6,10 +6,11 @@ and cancelling what nobody waits for any more. Shapes are in ``openai_format``.
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Coroutine, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import structlog
 from cryptography.fernet import Fernet
@@ -17,7 +18,7 @@ from opentelemetry import propagate, trace
 from prometheus_client import Gauge
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from pointsman.contracts import telemetry
@@ -27,8 +28,10 @@ from pointsman.contracts.identity import new_request_id
 from pointsman.contracts.messages import Accept, Blocked, Completed, Delta, Failed, Frame
 from pointsman.contracts.parts import RequestContext
 from pointsman.ingress.adapters import openai_format as fmt
+from pointsman.ingress.adapters.bounded_stream import BoundedStream
+from pointsman.ingress.adapters.error_handlers import ERROR_HANDLERS
 from pointsman.ingress.adapters.stream_writer import StreamWriter, ending_of, restored_answer
-from pointsman.ingress.adapters.waiting import frames_of
+from pointsman.ingress.adapters.waiting import LAST_WAIT, frames_of
 from pointsman.ingress.domain import (
     AUTO,
     Limits,
@@ -80,7 +83,7 @@ class Api:
         self._deps = deps
         self._in_flight = 0
         self._is_stopping = False
-        self._cancelling: set[asyncio.Task[None]] = set()
+        self._detached: set[asyncio.Task[None]] = set()
         self._keys = {name: key.get_secret_value() for name, key in settings.api_keys.items()}
         self._models = frozenset(
             name for model in registry.models for name in (model.id, *model.aliases)
@@ -101,12 +104,7 @@ class Api:
                 Route("/v1/models/{model:path}", self.model),
                 *health_routes(problems),
             ],
-            exception_handlers={
-                Refused: _refused,
-                404: _not_found,
-                405: _method_not_allowed,
-                Exception: _internal_error,
-            },
+            exception_handlers=ERROR_HANDLERS,
         )
 
     async def models(self, request: Request) -> Response:
@@ -122,15 +120,26 @@ class Api:
         raise Refused(ErrorCode.MODEL_NOT_FOUND, param="model")
 
     async def chat_completions(self, request: Request) -> Response:
+        request_id = new_request_id()
+        try:
+            return await self._chat(request, request_id)
+        except Refused as refused:
+            refused.request_id = request_id
+            log.info(
+                "request.refused", request_id=request_id, code=refused.code, param=refused.param
+            )
+            raise
+
+    async def _chat(self, request: Request, request_id: str) -> Response:
         namespace = namespace_of(request.headers.get("authorization"), self._keys)
-        admit(queue_depth=self._bus.queue_depth(), in_flight=self._in_flight, limits=self._limits)
+        admit(self._bus.backlog(), in_flight=self._in_flight, limits=self._limits)
         self._opened(1)
         is_handed_over = False
         try:
             body = await self._read(request)
             chat = parse_request(body, models=self._models, limits=self._limits)
             context = context_of(
-                request_id=new_request_id(),
+                request_id=request_id,
                 namespace=namespace,
                 ingress=self._bus.instance,
                 now=datetime.now(UTC),
@@ -141,10 +150,11 @@ class Api:
             first = await anext(answering)
             if isinstance(first, StreamStart):
                 is_handed_over = True
-                return StreamingResponse(
+                return BoundedStream(
                     self._counted(answering),
                     headers=first.headers,
                     media_type="text/event-stream",
+                    ends_at=context.deadline + LAST_WAIT,
                 )
             await answering.aclose()
             return first  # pyright: ignore[reportReturnType] - a stream's chunks follow only its start
@@ -174,10 +184,14 @@ class Api:
         if declared.isdigit() and int(declared) > limit:
             raise Refused(ErrorCode.REQUEST_TOO_LARGE, f"at most {limit} bytes")
         body = bytearray()
-        async for piece in request.stream():
-            body += piece
-            if len(body) > limit:
-                raise Refused(ErrorCode.REQUEST_TOO_LARGE, f"at most {limit} bytes")
+        try:
+            async with asyncio.timeout(self._settings.body_patience.total_seconds()):
+                async for piece in request.stream():
+                    body += piece
+                    if len(body) > limit:
+                        raise Refused(ErrorCode.REQUEST_TOO_LARGE, f"at most {limit} bytes")
+        except TimeoutError:
+            raise Refused(ErrorCode.REQUEST_TIMEOUT) from None
         return bytes(body)
 
     async def _answering(
@@ -191,8 +205,11 @@ class Api:
                 with _server_span(request, context):
                     await accept(command, deps=self._deps)
             except Retryable:
+                # It may have been stored all the same; nobody waits for it, so nobody should pay.
+                self._detach(self._abandon(context))
                 raise Refused(
-                    ErrorCode.UNAVAILABLE, retry_after=self._settings.retry_after
+                    ErrorCode.UNAVAILABLE,
+                    retry_after=self._settings.retry_after,
                 ) from None
             pending = Pending(context=context, vault_key=vault_key, request=chat, queue=queue)
             gone = asyncio.create_task(_client_gone(request))
@@ -201,9 +218,12 @@ class Api:
             try:
                 if chat.stream:
                     async for piece in self._stream(pending):
+                        has_ended = isinstance(piece, Response)
                         yield piece
                 else:
-                    yield await self._whole(gone, pending)
+                    response = await self._whole(gone, pending)
+                    has_ended = True
+                    yield response
                 has_ended = True
             finally:
                 if not has_ended and not gone.done():
@@ -311,9 +331,22 @@ class Api:
         if self._is_stopping:
             return
         log.info("request.cancelled", request_id=context.request_id)
-        task = asyncio.create_task(self._send_cancel(context))
-        self._cancelling.add(task)
-        task.add_done_callback(self._cancelling.discard)
+        self._detach(self._send_cancel(context))
+
+    def _detach(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run ``work`` to its end, whatever becomes of the request's own task."""
+        task = asyncio.create_task(work)
+        self._detached.add(task)
+        task.add_done_callback(self._detached.discard)
+
+    async def _abandon(self, context: RequestContext) -> None:
+        while datetime.now(UTC) < context.deadline:
+            try:
+                await self._bus.abandon(context)
+            except Retryable:
+                await asyncio.sleep(CANCEL_TIMEOUT_S)
+            else:
+                return
 
     async def _send_cancel(self, context: RequestContext) -> None:
         try:
@@ -348,27 +381,3 @@ def _server_span(request: Request, context: RequestContext) -> Generator[None]:
 async def _client_gone(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
-
-
-async def _refused(_: Request, error: Exception) -> Response:
-    if not isinstance(error, Refused):
-        raise error
-    body = fmt.error_body(error.code, request_id=None, detail=error.detail, param=error.param)
-    headers: dict[str, str] = {}
-    if error.retry_after is not None:
-        headers["retry-after"] = str(max(1, round(error.retry_after.total_seconds())))
-    return JSONResponse(body, status_code=ERRORS[error.code].status, headers=headers)
-
-
-async def _not_found(_: Request, error: Exception) -> Response:  # noqa: ARG001 - Starlette's signature
-    return JSONResponse(fmt.error_body(ErrorCode.NOT_FOUND, request_id=None), status_code=404)
-
-
-async def _method_not_allowed(_: Request, error: Exception) -> Response:  # noqa: ARG001 - Starlette's signature
-    body = fmt.error_body(ErrorCode.METHOD_NOT_ALLOWED, request_id=None)
-    return JSONResponse(body, status_code=405)
-
-
-async def _internal_error(_: Request, error: Exception) -> Response:
-    log.error("http.failed", error=type(error).__name__, exc_info=error)
-    return JSONResponse(fmt.error_body(ErrorCode.INTERNAL_ERROR, request_id=None), status_code=500)

@@ -55,6 +55,9 @@ def no_answer(case: Case) -> Fault | None:
 def cut_off(case: Case) -> Fault | None:
     """The model stopped at its limit, or the text ends where no text ends."""
     reason = case.command.answer.finish_reason
+    request = case.command.request
+    if reason == "length" and (request.max_tokens or request.max_completion_tokens):
+        return None  # The client's own limit: a stronger model would be cut off there as well.
     if reason == "length":
         return Fault(severity=1.0, critique="The answer was cut off at its length limit.")
     if reason == "content_filter":

@@ -78,7 +78,7 @@ async def test_one_trace_crosses_every_hop() -> None:
 
 
 def test_asyncapi_document_names_every_consumer() -> None:
-    document = json.loads(asyncapi(scripted_pipeline(ServiceSettings())))
+    document = json.loads(asyncapi())
     text = json.dumps(document)
     for service in ("safety", "classifier", "toolrag", "executor", "judge"):
         assert f"llm.work.{service}" in text

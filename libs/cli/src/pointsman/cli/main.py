@@ -125,6 +125,14 @@ def provision(nats_url: str | None, replicas: int) -> None:
 
 
 @main.command()
+def asyncapi() -> None:
+    """Print the AsyncAPI document of the bus."""
+    from pointsman.runtime.wiring import asyncapi as document
+
+    click.echo(document())
+
+
+@main.command()
 @state_dir_option
 @route_option
 @registry_option

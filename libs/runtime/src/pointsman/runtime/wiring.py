@@ -12,7 +12,7 @@ from typing import Any
 from faststream import AckPolicy, FastStream
 from faststream.nats import JStream, NatsBroker, NatsMessage, PullSub, TestNatsBroker
 
-from pointsman.contracts.topology import LLM_DEAD, Bucket, Consumer, consumers_of
+from pointsman.contracts.topology import CONSUMERS, LLM_DEAD, Bucket, Consumer, consumers_of
 from pointsman.runtime.delivery import Delivery
 from pointsman.runtime.process_bus import ProcessBus
 from pointsman.runtime.publishing import Publisher
@@ -122,14 +122,13 @@ async def in_memory(
         yield bus, transport
 
 
-def asyncapi(services: Sequence[Service[Any]]) -> str:
-    """Return the AsyncAPI document of the bus as JSON."""
+def asyncapi() -> str:
+    """Return the AsyncAPI document of every consumer of the topology, as JSON."""
     broker = NatsBroker()
 
     async def described(message: Inbound) -> None:
         raise NotImplementedError(message.subject)
 
-    for service in services:
-        for consumer in consumers_of(service.name):
-            subscribe(broker, consumer, described)
+    for consumer in CONSUMERS:
+        subscribe(broker, consumer, described)
     return str(FastStream(broker).schema.to_specification().to_json())

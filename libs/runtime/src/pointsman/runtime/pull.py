@@ -82,18 +82,13 @@ class PullLoop:
         self._is_stale = True
         transport.on_reconnect(self._reconnected)
 
-    @property
-    def running(self) -> int:
-        """How many handlers run now."""
-        return len(self._tasks)
-
     async def run(self) -> None:
         """Pull until ``stop``; the subscription is closed then, running handlers go on."""
         log.info("consumer.started", stream=self._consumer.stream, consumer=self._consumer.durable)
         try:
             while not self._stopping:
                 self._wake.clear()
-                if self._is_stale:
+                if self._is_stale and self._client.is_connected:
                     await self._renew()
                 await self._request_free_slots()
                 try:
@@ -135,7 +130,7 @@ class PullLoop:
 
     async def _unsubscribe(self) -> None:
         subscription, self._subscription = self._subscription, None
-        if subscription is not None and self._client.is_connected:
+        if subscription is not None and not self._client.is_closed:
             await subscription.unsubscribe()
 
     async def _request_free_slots(self) -> None:
@@ -161,13 +156,13 @@ class PullLoop:
         if self._stopping:
             await delivered.nak(timedelta(0))
             return
-        task = asyncio.create_task(self._run_one(delivered))
+        task = asyncio.create_task(self._handle(delivered))
         self._tasks.add(task)
         task.add_done_callback(self._finished)
         if self._credits <= 0:
             self._wake.set()
 
-    async def _run_one(self, message: JetStreamMessage) -> None:
+    async def _handle(self, message: JetStreamMessage) -> None:
         await self._on_message(message)
 
     def _finished(self, task: asyncio.Task[None]) -> None:

@@ -18,8 +18,9 @@ from pointsman.accounting.adapters.report import ledger_report, open_ledger, req
 from pointsman.cli.children import loadgen, point_registry_at
 from pointsman.contracts.messages import Event
 from pointsman.contracts.topology import LLM_DEAD, LLM_EVENTS, LLM_WORK, SERVICES, WORKERS
+from pointsman.runtime.child_process import free_port
 from pointsman.runtime.dead import list_letters
-from pointsman.runtime.embedded_nats import EmbeddedNats, free_port
+from pointsman.runtime.embedded_nats import EmbeddedNats
 from pointsman.runtime.nats_transport import NatsTransport
 from pointsman.runtime.reading import read_events
 from pointsman.testing.processes import Processes, processes, start_all

@@ -16,7 +16,8 @@ from pointsman.ingress.app import build
 from pointsman.ingress.settings import Settings
 from pointsman.runtime import ServiceSettings
 from pointsman.runtime.app import running
-from pointsman.runtime.embedded_nats import EmbeddedNats, free_port
+from pointsman.runtime.child_process import free_port
+from pointsman.runtime.embedded_nats import EmbeddedNats
 from pointsman.runtime.nats_transport import NatsTransport
 from pointsman.runtime.replies import Cancellations
 from pointsman.testing.registry import write_registry

@@ -11,7 +11,13 @@ from pathlib import Path
 
 import yaml
 
-from pointsman.runtime.embedded_nats import die_with_parent, free_port
+from pointsman.runtime.child_process import (
+    ChildEnded,
+    answering,
+    die_with_parent,
+    end,
+    free_port,
+)
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 5.0
@@ -44,14 +50,13 @@ async def loadgen(command: str, *arguments: str, log_dir: Path) -> AsyncGenerato
         )
     try:
         try:
-            async with asyncio.timeout(START_TIMEOUT_S):
-                await _answers(process, port)
-        except TimeoutError as error:
+            await answering(process, port, patience_s=START_TIMEOUT_S)
+        except (ChildEnded, TimeoutError) as error:
             tail = log_path.read_text(errors="replace")[-800:]
             raise ChildFailed(f"{command} did not start: {tail}") from error
         yield port
     finally:
-        await _end(process)
+        await end(process, patience_s=STOP_TIMEOUT_S)
 
 
 def point_registry_at(registry: Path, port: int, into: Path) -> Path:
@@ -63,29 +68,3 @@ def point_registry_at(registry: Path, port: int, into: Path) -> Path:
     into.parent.mkdir(parents=True, exist_ok=True)
     into.write_text(yaml.safe_dump(data, sort_keys=False), encoding="utf-8")
     return into
-
-
-async def _answers(process: asyncio.subprocess.Process, port: int) -> None:
-    while True:
-        if process.returncode is not None:
-            raise TimeoutError
-        try:
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
-        except OSError:
-            await asyncio.sleep(0.05)
-        else:
-            writer.close()
-            await writer.wait_closed()
-            return
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    if process.returncode is not None:
-        return
-    process.terminate()
-    try:
-        async with asyncio.timeout(STOP_TIMEOUT_S):
-            await process.wait()
-    except TimeoutError:
-        process.kill()
-        await process.wait()

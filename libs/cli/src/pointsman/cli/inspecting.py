@@ -14,6 +14,7 @@ from typing import Literal, TypeVar
 
 import click
 
+from pointsman.cli.options import nats_option, state_dir_option
 from pointsman.cli.timeline import render_timeline, timeline_data
 from pointsman.contracts.errors import Rejected
 from pointsman.runtime import dead as letters
@@ -25,15 +26,6 @@ from pointsman.runtime.settings import ServiceSettings
 T = TypeVar("T")
 
 PATIENCE = timedelta(seconds=10)
-
-state_dir_option = click.option(
-    "--state-dir",
-    type=click.Path(path_type=Path),
-    default=Path(".state"),
-    envvar="POINTSMAN_STATE_DIR",
-    show_default=True,
-)
-nats_option = click.option("--nats-url", envvar="NATS_URL", help="A bus that runs already.")
 
 
 @asynccontextmanager

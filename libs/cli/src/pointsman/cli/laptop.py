@@ -18,7 +18,8 @@ from pointsman.cli.children import loadgen, point_registry_at
 from pointsman.cli.platform import build_all, laptop_overrides
 from pointsman.routes.registry import load_registry
 from pointsman.runtime.app import Platform, running
-from pointsman.runtime.embedded_nats import EmbeddedNats, free_port
+from pointsman.runtime.child_process import free_port
+from pointsman.runtime.embedded_nats import EmbeddedNats
 from pointsman.runtime.nats_transport import NatsTransport, connect
 from pointsman.runtime.observability import configure_logging
 from pointsman.runtime.provision import Provisioning, provision, share_of_disk

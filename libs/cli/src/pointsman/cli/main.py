@@ -8,6 +8,7 @@ import click
 from pydantic import ValidationError
 
 from pointsman.cli.inspecting import dead, ledger, trace
+from pointsman.cli.options import nats_option, registry_option, route_option, state_dir_option
 from pointsman.cli.routes import route
 from pointsman.contracts.topology import SERVICES
 from pointsman.routes.registry import InvalidRegistry, UnknownModel
@@ -27,25 +28,6 @@ MENDABLE = (
     ProcessFailed,
 )
 """What is wrong with files, settings or surroundings, and said well enough by itself."""
-
-ROUTE = "loadgen/config/route.yaml"
-REGISTRY = "loadgen/config/models.yaml"
-
-state_dir_option = click.option(
-    "--state-dir",
-    type=click.Path(path_type=Path),
-    default=Path(".state"),
-    envvar="POINTSMAN_STATE_DIR",
-    show_default=True,
-    help="Folder for JetStream, the ledger, indexes and logs.",
-)
-nats_option = click.option("--nats-url", envvar="NATS_URL", help="A bus that runs already.")
-route_option = click.option(
-    "--route", type=click.Path(path_type=Path), default=Path(ROUTE), show_default=True
-)
-registry_option = click.option(
-    "--registry", type=click.Path(path_type=Path), default=Path(REGISTRY), show_default=True
-)
 
 
 class _Group(click.Group):

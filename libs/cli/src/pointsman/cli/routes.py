@@ -4,17 +4,10 @@ from pathlib import Path
 
 import click
 
+from pointsman.cli.options import registry_option
 from pointsman.routes.registry import InvalidRegistry, ModelRegistry, load_registry
 from pointsman.routes.source import InvalidRoute, load_route
 from pointsman.routes.validate import validate as issues_of
-
-registry_option = click.option(
-    "--registry",
-    type=click.Path(path_type=Path),
-    default=Path("loadgen/config/models.yaml"),
-    show_default=True,
-    help="Model registry to check targets against.",
-)
 
 
 @click.group()

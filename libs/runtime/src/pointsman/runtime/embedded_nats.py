@@ -4,22 +4,14 @@ Owns the child's configuration, start, stop and kill. The program comes with ``n
 """
 
 import asyncio
-import ctypes
 import fcntl
 import os
 import shutil
 import signal
-import socket
-import sys
 import sysconfig
 from pathlib import Path
 
-import structlog
-
-log = structlog.get_logger()
-
-PR_SET_PDEATHSIG = 1
-"""Source: prctl(2)."""
+from pointsman.runtime.child_process import ChildEnded, answering, die_with_parent, end, free_port
 
 START_TIMEOUT_S = 15.0
 STOP_TIMEOUT_S = 10.0
@@ -35,13 +27,6 @@ LOCK_FILE = "nats.lock"
 
 class NatsServerFailed(RuntimeError):
     """The child did not start; the message ends with the last lines it wrote."""
-
-
-def free_port() -> int:
-    """Return a TCP port on loopback that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class EmbeddedNats:
@@ -111,13 +96,11 @@ class EmbeddedNats:
                 preexec_fn=die_with_parent,
             )
         try:
-            async with asyncio.timeout(START_TIMEOUT_S):
-                await self._answers()
-        except TimeoutError as error:
+            await answering(self._process, self.port, patience_s=START_TIMEOUT_S)
+        except (ChildEnded, TimeoutError) as error:
             await self.kill()
             tail = log_path.read_text(errors="replace")[-800:]
             raise NatsServerFailed(f"nats-server did not start: {tail}") from error
-
         self._url_file.write_text(f"{self.url}\n", encoding="utf-8")
 
     async def stop(self) -> None:
@@ -137,29 +120,9 @@ class EmbeddedNats:
 
     async def _end(self, how: signal.Signals) -> None:
         process, self._process = self._process, None
-        if process is None or process.returncode is not None:
-            return
-        os.kill(process.pid, how)
-        try:
-            async with asyncio.timeout(STOP_TIMEOUT_S):
-                await process.wait()
-        except TimeoutError:
-            process.kill()
-            await process.wait()
+        if process is not None:
+            await end(process, patience_s=STOP_TIMEOUT_S, how=how)
         self._url_file.unlink(missing_ok=True)
-
-    async def _answers(self) -> None:
-        while True:
-            if self._process is not None and self._process.returncode is not None:
-                raise TimeoutError
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", self.port)
-            except OSError:
-                await asyncio.sleep(0.02)
-            else:
-                writer.close()
-                await writer.wait_closed()
-                return
 
     def _authorization(self) -> tuple[str, ...]:
         if self._credentials is None:
@@ -178,12 +141,6 @@ class EmbeddedNats:
                 "",
             )
         )
-
-
-def die_with_parent() -> None:
-    """Run in a child before it becomes its program: end it when its parent is killed (Linux)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def running_url(store_dir: Path) -> str | None:

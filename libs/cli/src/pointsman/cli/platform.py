@@ -3,7 +3,7 @@
 Owns the list of services by name and the settings a laptop gives them. Runs nothing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -41,11 +41,6 @@ def laptop_overrides(
         "catalogue_dir": state_dir / "catalogue",
         **more,
     }
-
-
-def start_order(services: Sequence[Service[Any]]) -> list[str]:
-    """Return the names, for a line that says what runs."""
-    return [service.name for service in services]
 
 
 def _has(settings_type: Any, field: str) -> bool:

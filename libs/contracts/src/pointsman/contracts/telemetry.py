@@ -13,7 +13,6 @@ ATTEMPT: Final = "pointsman.attempt"
 OUTCOME: Final = "pointsman.outcome"
 ROUTE_REVISION: Final = "pointsman.route.revision"
 ROUTE_TARGET: Final = "pointsman.route.target"
-COST_USD: Final = "pointsman.cost.usd"
 CATALOGUE_TOKENS: Final = "pointsman.tools.catalogue_tokens"
 BOUND_TOKENS: Final = "pointsman.tools.bound_tokens"
 

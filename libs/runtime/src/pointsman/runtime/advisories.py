@@ -14,10 +14,10 @@ import structlog
 from pydantic import BaseModel, ValidationError
 
 from pointsman.contracts.errors import Rejected, Retryable
-from pointsman.contracts.messages import Accept, Command, Event
+from pointsman.contracts.messages import Command
 from pointsman.contracts.parts import ServiceName
 from pointsman.contracts.topology import Consumer
-from pointsman.runtime.delivery import dead_letter_of, decode
+from pointsman.runtime.delivery import bury, decode
 from pointsman.runtime.nats_transport import NatsTransport
 from pointsman.runtime.publishing import Publisher
 from pointsman.runtime.transport import Inbound
@@ -82,11 +82,8 @@ class Advisories:
             command = decode(advisory.consumer, stuck.data)
         except Rejected:
             log.warning("advisory.undecodable_body", sequence=stuck.stream_sequence)
-        await publisher.dead_letter(dead_letter_of(advisory.consumer, stuck, REASON, command))
-        if command is not None and not isinstance(command, Accept | Event):
-            await publisher.give_up(command, REASON, delivery=stuck.deliveries)
+        await bury(publisher, advisory.consumer, stuck, REASON, command)
         await self._transport.delete(advisory.stream, advisory.stream_seq)
-        log.error("message.dead_lettered", stage=advisory.consumer, reason=REASON)
 
     async def _find(self, advisory: Advisory) -> _Stuck | None:
         try:

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Generic, TypeVar, cast
+from typing import Generic, TypeVar, cast
 
 import structlog
 from pydantic import ValidationError
@@ -31,6 +31,7 @@ from pointsman.contracts.messages import (
     StageFact,
     command_id,
 )
+from pointsman.contracts.parts import ServiceName
 from pointsman.contracts.topology import Consumer
 from pointsman.runtime.observability import Observed, observe
 from pointsman.runtime.publishing import Publisher
@@ -218,13 +219,8 @@ class Delivery(Generic[Deps]):
 
     async def _bury(self, message: Inbound, reason: str, command: Command | None) -> None:
         """Store a dead letter, end the request, and take the message out of the stream."""
-        await self._publisher.dead_letter(
-            dead_letter_of(self._service.name, message, reason, command)
-        )
-        if command is not None and not isinstance(command, Accept | Event):
-            await self._publisher.give_up(command, reason, delivery=message.deliveries)
+        await bury(self._publisher, self._service.name, message, reason, command)
         await message.term()
-        log.error("message.dead_lettered", stage=self._service.name, reason=reason)
 
     async def _settle(self, settling: Awaitable[None], message: Inbound) -> None:
         """Settle; if that fails the broker delivers again after ``ack_wait``."""
@@ -239,8 +235,22 @@ class Delivery(Generic[Deps]):
             )
 
 
+async def bury(
+    publisher: Publisher,
+    service: ServiceName,
+    message: Inbound,
+    reason: str,
+    command: Command | None,
+) -> None:
+    """Store a dead letter and end its request; taking the message out of its stream is next."""
+    await publisher.dead_letter(dead_letter_of(service, message, reason, command))
+    if command is not None and not isinstance(command, Accept | Event):
+        await publisher.give_up(command, reason, delivery=message.deliveries)
+    log.error("message.dead_lettered", stage=service, reason=reason)
+
+
 def dead_letter_of(
-    service: Any, message: Inbound, reason: str, command: Command | None
+    service: ServiceName, message: Inbound, reason: str, command: Command | None
 ) -> DeadLetter:
     """Return the dead letter of ``message``: its body as it came, and where and why it ended."""
     return DeadLetter(

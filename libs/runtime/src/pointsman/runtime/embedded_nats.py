@@ -56,10 +56,6 @@ class EmbeddedNats:
     def _url_file(self) -> Path:
         return self.store_dir / URL_FILE
 
-    @property
-    def pid(self) -> int | None:
-        return self._process.pid if self._process else None
-
     async def start(self) -> None:
         """Start the child and wait until it answers.
 

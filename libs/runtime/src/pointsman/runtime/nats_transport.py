@@ -72,9 +72,7 @@ class NatsTransport:
     async def publish(
         self, subject: str, payload: bytes, *, stream: str, message_id: str, headers: dict[str, str]
     ) -> None:
-        self._check_connected()
-        if len(payload) + HEADER_ROOM_BYTES > self.client.max_payload:
-            raise Rejected(f"a message of {len(payload)} bytes is too large for the bus")
+        self._check_storable(payload, stream)
         all_headers: dict[str, Any] = {**headers, "Nats-Msg-Id": message_id}
         try:
             await self.jetstream.publish(subject, payload, stream=stream, headers=all_headers)
@@ -96,9 +94,7 @@ class NatsTransport:
         await self.client.subscribe(subject, cb=forward)
 
     async def create(self, bucket: Bucket, key: str, value: bytes) -> bool:
-        self._check_connected()
-        if len(value) + HEADER_ROOM_BYTES > self.client.max_payload:
-            raise Rejected(f"a value of {len(value)} bytes is too large for {bucket.name}")
+        self._check_storable(value, bucket.name)
         try:
             await (await self._bucket(bucket)).create(key, value)
         except nats.js.errors.KeyWrongLastSequenceError:
@@ -146,10 +142,12 @@ class NatsTransport:
         except (nats.js.errors.Error, nats.errors.Error, TimeoutError) as error:
             raise Retryable(f"cannot delete from {stream}: {type(error).__name__}") from error
 
-    def _check_connected(self) -> None:
+    def _check_storable(self, body: bytes, where: str) -> None:
         # The client would keep the message and send it later, long after we said that it failed.
         if not self.client.is_connected:
             raise Retryable("not connected")
+        if len(body) + HEADER_ROOM_BYTES > self.client.max_payload:
+            raise Rejected(f"{len(body)} bytes are too large for {where}")
 
     async def _bucket(self, bucket: Bucket) -> KeyValue:
         if bucket.name not in self._buckets:

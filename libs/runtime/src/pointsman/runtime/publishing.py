@@ -20,14 +20,12 @@ from pointsman.contracts.messages import (
     Command,
     DeadLetter,
     DeadLettered,
-    Delta,
     Event,
     Execute,
     Executed,
     Failed,
     Frame,
     Outcome,
-    Pending,
     PublishedFact,
     StageFact,
     command_id,
@@ -199,8 +197,3 @@ class Publisher:
         )
         await self._event(event, key, headers)
         await self.reply(context, outcome)
-
-
-def is_final(frame: Frame) -> bool:
-    """Whether nothing follows this frame."""
-    return not isinstance(frame, Delta | Pending)

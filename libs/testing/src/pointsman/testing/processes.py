@@ -4,14 +4,13 @@ Owns starting, killing and ending them; every one is stopped when the block ends
 """
 
 import asyncio
-import os
-import signal
 import sys
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from pointsman.contracts.topology import SERVICES
+from pointsman.runtime.child_process import end
 
 STOP_TIMEOUT_S = 10.0
 
@@ -55,16 +54,8 @@ class Processes:
 
     async def stop(self) -> None:
         """End every child in good order, then at once."""
-        for child in self._children.values():
-            if child.returncode is None:
-                os.kill(child.pid, signal.SIGTERM)
-        for child in self._children.values():
-            try:
-                async with asyncio.timeout(STOP_TIMEOUT_S):
-                    await child.wait()
-            except TimeoutError:
-                child.kill()
-                await child.wait()
+        children = self._children.values()
+        await asyncio.gather(*(end(child, patience_s=STOP_TIMEOUT_S) for child in children))
 
 
 @asynccontextmanager

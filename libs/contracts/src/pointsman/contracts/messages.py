@@ -297,6 +297,17 @@ class Event(Wire):
     fact: Annotated[PublishedFact, Field(discriminator="type")]
 
 
+class Events(Wire):
+    """One message of LLM_EVENTS: the facts that a process had to tell at one moment, in order.
+
+    To accounting it is the command to record them all. Recording an event twice changes nothing,
+    so a batch may come again, whole or cut otherwise.
+    """
+
+    type: Literal["events"] = "events"
+    events: tuple[Event, ...]
+
+
 class DeadLetter(Wire):
     """A message that was given up, as stored on LLM_DEAD. ``body`` is the message as it came."""
 

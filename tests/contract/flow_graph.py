@@ -24,6 +24,7 @@ from pointsman.contracts.messages import (
     Command,
     DeadLettered,
     Event,
+    Events,
     Execute,
     Executed,
     Expired,
@@ -150,8 +151,15 @@ _RETRIEVE = RetrieveTools(
     signals=_SIGNALS,
     decision=_decision(_GATE, use_tools=True),
 )
-_EVENT = Event(
-    service="ingress", context=_CONTEXT, at=_NOW, fact=Accepted(model="auto", messages=1)
+_EVENTS = Events(
+    events=(
+        Event(
+            service="ingress",
+            context=_CONTEXT,
+            at=_NOW,
+            fact=Accepted(model="auto", messages=1),
+        ),
+    )
 )
 
 
@@ -161,7 +169,7 @@ def cases() -> tuple[Case, ...]:
         *_before_the_model(),
         *_after_the_model(),
         *_after_the_judge(),
-        Case(command=_EVENT, fact=Recorded(rows=1)),
+        Case(command=_EVENTS, fact=Recorded(rows=1)),
         *_given_up(),
     )
 
@@ -230,7 +238,7 @@ def _given_up() -> Iterator[Case]:
         (_judge(_policy("flag")), "the route says flag"),
         (_judge(_policy("fail")), "the route says fail"),
         (_judge(_OBSERVE), "evaluator observes"),
-        (_EVENT, ""),
+        (_EVENTS, ""),
     )
     for command, when in commands:
         stage = stage_of(command)

@@ -1,4 +1,4 @@
-"""Nothing is lost: the seven as processes, each killed in turn, then the bus itself.
+"""Nothing is lost: in every shape, each process killed in turn, then the bus itself.
 
 Real services, real nats-server with file storage, simulated models. The load never stops while
 processes die: it keeps 200 requests in flight.
@@ -7,7 +7,7 @@ processes die: it keeps 200 requests in flight.
 import asyncio
 import os
 from collections import Counter
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,13 +17,14 @@ import pytest
 from pointsman.accounting.adapters.report import ledger_report, open_ledger, request_entries
 from pointsman.cli.children import loadgen, point_registry_at
 from pointsman.contracts.messages import Event
+from pointsman.contracts.parts import ServiceName
 from pointsman.contracts.topology import LLM_DEAD, LLM_EVENTS, LLM_WORK, SERVICES, WORKERS
 from pointsman.runtime.child_process import free_port
 from pointsman.runtime.dead import list_letters
 from pointsman.runtime.embedded_nats import EmbeddedNats
 from pointsman.runtime.nats_transport import NatsTransport
 from pointsman.runtime.reading import read_events
-from pointsman.testing.processes import Processes, processes, start_all
+from pointsman.testing.processes import Processes, processes
 
 CONFIG = Path(__file__).parents[2] / "loadgen" / "config"
 IN_FLIGHT = 200
@@ -36,6 +37,15 @@ PROMPTS = (
     "Audit all cluster security logs.",
 )
 """Most take the short way; some are escalated by the judge, some are bound to tools."""
+
+Shape = Mapping[str, tuple[ServiceName, ...]]
+"""Processes by name, and the services that each of them runs, fused."""
+
+SHAPES: dict[str, Shape] = {
+    "seven": {name: (name,) for name in SERVICES},
+    "three": {"ingress": ("ingress",), "pipeline": WORKERS, "accounting": ("accounting",)},
+    "one": {"pointsman": SERVICES},
+}
 
 START_S = 180
 STEP_S = 120
@@ -90,8 +100,9 @@ class Load:
 
 @dataclass(frozen=True, kw_only=True)
 class Rig:
-    """A platform of seven processes."""
+    """A platform of one or several processes."""
 
+    shape: Shape
     services: Processes
     server: EmbeddedNats
     transport: NatsTransport
@@ -99,9 +110,12 @@ class Rig:
     ledger_url: str
 
 
-@pytest.fixture
+@pytest.fixture(params=list(SHAPES))
 async def rig(
-    tmp_path: Path, nats_server: EmbeddedNats, transport: NatsTransport
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    nats_server: EmbeddedNats,
+    transport: NatsTransport,
 ) -> AsyncGenerator[Rig]:
     port = free_port()
     async with loadgen("models", "--speed", "20", log_dir=tmp_path / "logs") as models_port:
@@ -122,10 +136,13 @@ async def rig(
             "LOG_FORMAT": "json",
         }
         async with processes(tmp_path / "logs", environment) as services:
-            await start_all(services)
+            shape = SHAPES[request.param]
+            for name, together in shape.items():
+                await services.start(name, together)
             base_url = f"http://127.0.0.1:{port}"
             await answering(base_url, services)
             yield Rig(
+                shape=shape,
                 services=services,
                 server=nats_server,
                 transport=transport,
@@ -171,15 +188,15 @@ async def poison(transport: NatsTransport) -> None:
         )
 
 
-async def test_nothing_is_lost_when_each_service_and_then_the_bus_is_killed(rig: Rig) -> None:
+async def test_nothing_is_lost_when_each_process_and_then_the_bus_is_killed(rig: Rig) -> None:
     load = Load(rig.base_url)
     loading = asyncio.create_task(load.run())
     try:
         await load.more()
         await poison(rig.transport)
-        for service in SERVICES:
-            await rig.services.kill(service)
-            await rig.services.start(service)
+        for name, together in rig.shape.items():
+            await rig.services.kill(name)
+            await rig.services.start(name, together)
             await load.more()
         await rig.server.kill()
         await rig.server.start()
@@ -193,6 +210,7 @@ async def test_nothing_is_lost_when_each_service_and_then_the_bus_is_killed(rig:
 
     events = [event async for event in read_events(rig.transport)]
     _every_request_ended_once(events, load)
+    assert len(load.answered) >= STEP * (len(rig.shape) + 2)
     await _books_agree(events, rig)
     letters = await list_letters(rig.transport)
     assert Counter(stored.letter.service for stored in letters) == Counter(WORKERS)
@@ -214,7 +232,7 @@ def _every_request_ended_once(events: list[Event], load: Load) -> None:
     # Every crash is survived, not merely reported: nobody was told that it failed.
     assert {found[0] for found in ends.values()} == {"completed"}
     assert set(load.answered) <= seen
-    assert len(set(load.answered)) == len(load.answered) >= STEP * 9
+    assert len(set(load.answered)) == len(load.answered)
     assert set(load.statuses) <= {"200", "503", "ConnectError", "ReadError", "RemoteProtocolError"}
 
 

@@ -1,6 +1,9 @@
 """What delivery promises, over a real nats-server: nothing lost, nothing done twice."""
 
 import asyncio
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,6 +16,7 @@ from pointsman.contracts.messages import (
     CheckSafety,
     Completed,
     Event,
+    Events,
     Execute,
     Executed,
     Failed,
@@ -24,17 +28,27 @@ from pointsman.contracts.messages import (
 )
 from pointsman.contracts.parts import RequestContext, Usage, Verdict
 from pointsman.contracts.topology import LLM_WORK, MEMO, consumers_of, work_subject
-from pointsman.runtime.app import running
+from pointsman.runtime.app import Platform, running
 from pointsman.runtime.dead import list_letters, redrive
 from pointsman.runtime.nats_transport import NatsTransport
 from pointsman.runtime.process_bus import ProcessBus
 from pointsman.runtime.pull import EXPIRES_S
 from pointsman.runtime.reading import events_of
+from pointsman.runtime.service import Service
 from pointsman.runtime.settings import ServiceSettings
 from pointsman.testing.requests import chat, context
 from pointsman.testing.stages import LARGE, SMALL, answer_echo, scripted, scripted_pipeline
 
 WAIT_S = 20
+
+
+Run = Callable[[Sequence[Service[Any]]], AbstractAsyncContextManager[Platform]]
+
+
+@pytest.fixture(params=["apart", "fused"])
+def run(request: pytest.FixtureRequest) -> Run:
+    """Run services that send every command over the bus, or that call each other directly."""
+    return partial(running, fuse=()) if request.param == "apart" else running
 
 
 class Client:
@@ -67,19 +81,31 @@ class Client:
 
 
 @pytest.fixture
-async def client(transport: NatsTransport) -> Client:
-    return await Client(transport).start()
+async def client(transport: NatsTransport) -> AsyncGenerator[Client]:
+    client = await Client(transport).start()
+    storing = asyncio.create_task(client.bus.events.run())
+    yield client
+    client.bus.events.close()
+    await storing
+
+
+async def told(transport: NatsTransport, request_id: str, *, facts: int) -> list[Event]:
+    """Return the request's timeline once it has so many facts: they are stored off its path."""
+    async with asyncio.timeout(WAIT_S):
+        while len(events := await events_of(transport, request_id)) < facts:
+            await asyncio.sleep(0.02)
+    return events
 
 
 async def test_request_travels_through_every_stage_and_ends_once(
-    client: Client, settings: ServiceSettings, transport: NatsTransport
+    client: Client, settings: ServiceSettings, run: Run, transport: NatsTransport
 ) -> None:
-    async with running(scripted_pipeline(settings)):
+    async with run(scripted_pipeline(settings)):
         asked, frame = await client.ask("hello")
     assert isinstance(frame, Completed)
     assert frame.answer.text == f"{SMALL}: hello"
     assert frame.usage.input_tokens == 10
-    events = await events_of(transport, asked.request_id)
+    events = await told(transport, asked.request_id, facts=6)
     assert [event.fact.type for event in events] == [
         "accepted",
         "safety_checked",
@@ -93,7 +119,7 @@ async def test_request_travels_through_every_stage_and_ends_once(
 
 
 async def test_low_score_escalates_to_the_stronger_model_with_the_critique(
-    client: Client, settings: ServiceSettings
+    client: Client, settings: ServiceSettings, run: Run
 ) -> None:
     critiques: list[str] = []
 
@@ -108,7 +134,7 @@ async def test_low_score_escalates_to_the_stronger_model_with_the_critique(
         )
         return Judged(model="scripted", verdict=verdict, usage=Usage(model="scripted"))
 
-    async with running(scripted_pipeline(settings, executor=answer, judge=judge)):
+    async with run(scripted_pipeline(settings, executor=answer, judge=judge)):
         _, frame = await client.ask()
     assert isinstance(frame, Completed)
     assert frame.model == LARGE
@@ -119,7 +145,7 @@ async def test_low_score_escalates_to_the_stronger_model_with_the_critique(
 
 
 async def test_paid_fact_is_not_paid_again_when_its_command_comes_twice(
-    client: Client, settings: ServiceSettings, transport: NatsTransport
+    client: Client, settings: ServiceSettings, run: Run, transport: NatsTransport
 ) -> None:
     calls: list[str] = []
 
@@ -133,7 +159,7 @@ async def test_paid_fact_is_not_paid_again_when_its_command_comes_twice(
         commands.append(command)
         return await answer(command)
 
-    async with running(scripted_pipeline(settings, executor=keep)):
+    async with run(scripted_pipeline(settings, executor=keep)):
         asked, _ = await client.ask()
         again = commands[0]
         # Another publish id: the server's duplicate window does not help here, the memo must.
@@ -148,12 +174,14 @@ async def test_paid_fact_is_not_paid_again_when_its_command_comes_twice(
             while await transport.stream_depth(LLM_WORK):
                 await asyncio.sleep(0.02)
     assert calls == [asked.request_id]
-    events = await events_of(transport, asked.request_id)
+    events = await told(transport, asked.request_id, facts=6)
     assert sum(event.fact.type == "executed" for event in events) == 1
     assert sum(event.fact.type == "completed" for event in events) == 1
 
 
-async def test_transient_failure_is_tried_again(client: Client, settings: ServiceSettings) -> None:
+async def test_transient_failure_is_tried_again(
+    client: Client, settings: ServiceSettings, run: Run
+) -> None:
     tries: list[int] = []
 
     async def answer(command: Execute) -> Executed:
@@ -162,7 +190,7 @@ async def test_transient_failure_is_tried_again(client: Client, settings: Servic
             raise Retryable("not now")
         return await answer_echo(command)
 
-    async with running(scripted_pipeline(settings, executor=answer)):
+    async with run(scripted_pipeline(settings, executor=answer)):
         _, frame = await client.ask()
     assert isinstance(frame, Completed)
     assert len(tries) == 3
@@ -170,7 +198,7 @@ async def test_transient_failure_is_tried_again(client: Client, settings: Servic
 
 @pytest.mark.parametrize("body", [b"", b"not json", b'{"type":"execute"}', b'{"type":"poison"}'])
 async def test_poison_is_dead_lettered_and_blocks_nobody(
-    client: Client, settings: ServiceSettings, transport: NatsTransport, body: bytes
+    client: Client, settings: ServiceSettings, run: Run, transport: NatsTransport, body: bytes
 ) -> None:
     for service in ("safety", "classifier", "toolrag", "executor", "judge"):
         await transport.publish(
@@ -183,7 +211,7 @@ async def test_poison_is_dead_lettered_and_blocks_nobody(
     await transport.publish(
         "llm.event.safety.poison", body, stream="LLM_EVENTS", message_id="poison", headers={}
     )
-    async with running(scripted_pipeline(settings)):
+    async with run(scripted_pipeline(settings)):
         _, frame = await client.ask()
         async with asyncio.timeout(WAIT_S):
             while len(letters := await list_letters(transport)) < 6:
@@ -202,7 +230,7 @@ async def test_poison_is_dead_lettered_and_blocks_nobody(
 
 
 async def test_rejected_command_ends_the_request_and_can_be_driven_again(
-    client: Client, settings: ServiceSettings, transport: NatsTransport
+    client: Client, settings: ServiceSettings, run: Run, transport: NatsTransport
 ) -> None:
     broken = True
 
@@ -211,7 +239,7 @@ async def test_rejected_command_ends_the_request_and_can_be_driven_again(
             raise Rejected("contradicts itself")
         return await answer_echo(command)
 
-    async with running(scripted_pipeline(settings, executor=answer)):
+    async with run(scripted_pipeline(settings, executor=answer)):
         asked, frame = await client.ask()
         assert isinstance(frame, Failed)
         assert frame.code is ErrorCode.INTERNAL_ERROR
@@ -225,7 +253,7 @@ async def test_rejected_command_ends_the_request_and_can_be_driven_again(
 
 
 async def test_message_that_kills_its_process_every_time_is_buried_by_the_advisory(
-    client: Client, settings: ServiceSettings, transport: NatsTransport
+    client: Client, settings: ServiceSettings, run: Run, transport: NatsTransport
 ) -> None:
     asked = client.context()
     command = CheckSafety(context=asked, request=chat("kills"), vault_key="")
@@ -247,7 +275,7 @@ async def test_message_that_kills_its_process_every_time_is_buried_by_the_adviso
         await message.nak()
     await pull.unsubscribe()
     assert deliveries == 6
-    async with running([scripted("accounting", settings)]):
+    async with run([scripted("accounting", settings)]):
         frame = await client.outcome(asked)
     assert isinstance(frame, Failed)
     [stored] = await list_letters(transport)
@@ -257,7 +285,7 @@ async def test_message_that_kills_its_process_every_time_is_buried_by_the_adviso
 
 
 async def test_stopping_hands_running_work_to_the_next_process(
-    client: Client, settings: ServiceSettings
+    client: Client, settings: ServiceSettings, run: Run
 ) -> None:
     started = asyncio.Event()
 
@@ -268,19 +296,19 @@ async def test_stopping_hands_running_work_to_the_next_process(
 
     hasty = settings.model_copy(update={"drain_timeout": settings.drain_timeout * 0})
     others = [s for s in scripted_pipeline(settings) if s.name != "executor"]
-    async with running(others):
+    async with run(others):
         asking = asyncio.create_task(client.ask())
-        async with running([scripted("executor", hasty, never)]):
+        async with run([scripted("executor", hasty, never)]):
             async with asyncio.timeout(WAIT_S):
                 await started.wait()
         # Much sooner than ack_wait: the message was handed back, not left to expire.
-        async with asyncio.timeout(5), running([scripted("executor", settings)]):
+        async with asyncio.timeout(5), run([scripted("executor", settings)]):
             _, frame = await asking
     assert isinstance(frame, Completed)
 
 
 async def test_deadline_that_has_passed_ends_the_request_without_running_it(
-    client: Client, settings: ServiceSettings
+    client: Client, settings: ServiceSettings, run: Run
 ) -> None:
     calls: list[str] = []
 
@@ -288,7 +316,7 @@ async def test_deadline_that_has_passed_ends_the_request_without_running_it(
         calls.append(command.model)
         return await answer_echo(command)
 
-    async with running(scripted_pipeline(settings, executor=answer)):
+    async with run(scripted_pipeline(settings, executor=answer)):
         _, frame = await client.ask(seconds=-1)
     assert isinstance(frame, Failed)
     assert frame.code is ErrorCode.DEADLINE_EXCEEDED
@@ -296,9 +324,9 @@ async def test_deadline_that_has_passed_ends_the_request_without_running_it(
 
 
 async def test_outcome_is_kept_for_a_client_that_missed_it(
-    client: Client, settings: ServiceSettings, transport: NatsTransport
+    client: Client, settings: ServiceSettings, run: Run, transport: NatsTransport
 ) -> None:
-    async with running(scripted_pipeline(settings)):
+    async with run(scripted_pipeline(settings)):
         asked = client.context(ingress="gone")
         command = Accept(context=asked, request=chat("missed"), vault_key="")
         await client.bus.accept(command, Accepted(model="auto", messages=1))
@@ -314,18 +342,19 @@ async def test_first_outcome_wins(transport: NatsTransport) -> None:
 
 
 async def test_accounting_sees_every_fact_of_a_request(
-    client: Client, settings: ServiceSettings
+    client: Client, settings: ServiceSettings, run: Run
 ) -> None:
     seen: list[str] = []
     ended = asyncio.Event()
 
-    async def record(event: Event) -> Recorded:
-        seen.append(f"{event.service}.{event.fact.type}")
-        if event.fact.type == "completed":
+    async def record(events: Events) -> Recorded:
+        for event in events.events:
+            seen.append(f"{event.service}.{event.fact.type}")
+        if len(seen) == 6:
             ended.set()
-        return Recorded(rows=1)
+        return Recorded(rows=len(events.events))
 
-    async with running(scripted_pipeline(settings, accounting=record)):
+    async with run(scripted_pipeline(settings, accounting=record)):
         await client.ask()
         async with asyncio.timeout(WAIT_S):
             await ended.wait()
@@ -340,9 +369,9 @@ async def test_accounting_sees_every_fact_of_a_request(
 
 
 async def test_more_requests_than_slots_flow_without_a_pause(
-    client: Client, settings: ServiceSettings
+    client: Client, settings: ServiceSettings, run: Run
 ) -> None:
     slots = consumers_of("safety")[0].concurrency
-    async with running(scripted_pipeline(settings)), asyncio.timeout(EXPIRES_S / 2):
+    async with run(scripted_pipeline(settings)), asyncio.timeout(EXPIRES_S / 2):
         frames = await asyncio.gather(*(client.ask(f"{n}") for n in range(slots * 6)))
     assert all(isinstance(frame, Completed) for _, frame in frames)

@@ -31,7 +31,6 @@ from pointsman.runtime.embedded_nats import EmbeddedNats, NatsServerFailed, runn
 from pointsman.runtime.nats_transport import BusUnreachable, NatsTransport, connect
 from pointsman.runtime.process_bus import ProcessBus
 from pointsman.runtime.provision import Provisioning, provision
-from pointsman.runtime.publishing import Publisher
 from pointsman.runtime.pull import PullLoop
 from pointsman.runtime.reading import events_of
 from pointsman.runtime.transport import Inbound
@@ -113,7 +112,7 @@ async def test_two_processes_that_answer_the_same_command_agree_on_the_first(
     command = execute()
     first = await answer_echo(command)
     second = first.model_copy(update={"answer": Answer(text="another"), "status": "failed"})
-    publisher = Publisher(transport, "executor")
+    publisher = ProcessBus(transport).publisher("executor")
     assert await publisher.remember(command, first) == first
     assert await publisher.remember(command, second) == first
 
@@ -121,9 +120,12 @@ async def test_two_processes_that_answer_the_same_command_agree_on_the_first(
 async def test_charge_of_a_given_up_command_reaches_the_books(transport: NatsTransport) -> None:
     command = execute()
     paid = await answer_echo(command)
-    publisher = Publisher(transport, "executor")
+    bus = ProcessBus(transport)
+    publisher = bus.publisher("executor")
     await publisher.remember(command, paid)
     await publisher.give_up(command, "the next queue was full", delivery=6)
+    bus.events.close()
+    await bus.events.run()
     events = await events_of(transport, command.context.request_id)
     executed, failed = (event.fact for event in events)
     assert isinstance(executed, Executed)
@@ -155,7 +157,7 @@ async def test_reconnecting_does_not_pull_more_than_there_are_slots(
         await message.ack()
         handled.release()
 
-    loop = PullLoop(transport, consumer, hold)
+    loop = PullLoop(transport, consumer, hold, concurrency=consumer.concurrency)
     pulling = asyncio.create_task(loop.run())
     back = asyncio.Event()
 

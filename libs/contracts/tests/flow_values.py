@@ -21,6 +21,7 @@ from pointsman.contracts.messages import (
     Command,
     DeadLettered,
     Event,
+    Events,
     Execute,
     Executed,
     Expired,
@@ -154,7 +155,8 @@ CHECK = CheckSafety(context=CONTEXT, request=RAW, vault_key="key")
 CLASSIFY = Classify(context=CONTEXT, request=MASKED)
 RETRIEVE = RetrieveTools(context=CONTEXT, request=MASKED, signals=SIGNALS, decision=decision())
 EVENT = Event(service="ingress", context=CONTEXT, at=NOW, fact=Accepted(model="auto", messages=1))
-COMMANDS: tuple[Command, ...] = (ACCEPT, CHECK, CLASSIFY, RETRIEVE, execute(), judge(), EVENT)
+EVENTS = Events(events=(EVENT,))
+COMMANDS: tuple[Command, ...] = (ACCEPT, CHECK, CLASSIFY, RETRIEVE, execute(), judge(), EVENTS)
 
 EXPIRED = Expired(stage="safety")
 DEAD = DeadLettered(stage="safety", reason="KeyError")
@@ -165,5 +167,5 @@ OWN_FACTS: dict[str, Fact] = {
     "retrieve_tools": ToolsRetrieved(tools=(TOOL,)),
     "execute": succeeded(),
     "judge": judged("accepted", 9),
-    "event": Recorded(rows=1),
+    "events": Recorded(rows=1),
 }

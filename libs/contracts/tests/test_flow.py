@@ -12,7 +12,7 @@ from flow_values import (
     COMMANDS,
     CONTEXT,
     DEAD,
-    EVENT,
+    EVENTS,
     EXPIRED,
     MASKED,
     OWN_FACTS,
@@ -100,6 +100,18 @@ def test_a_command_takes_its_own_fact_and_the_runtime_facts_alone(
     else:
         with pytest.raises(UnexpectedFact):
             next_steps(command, fact)
+
+
+def test_an_attempt_keeps_the_decision_it_was_paid_under() -> None:
+    observing = Evaluator(min_score=8, mode="observe")
+    paid_under = decision(observing).model_copy(update={"revision": "older"})
+    fact = succeeded().model_copy(update={"decision": paid_under})
+    steps = next_steps(execute(), fact)
+    assert [command.decision for command in steps.commands if isinstance(command, Judge)] == [
+        paid_under
+    ]
+    assert isinstance(steps.outcome, Completed)
+    assert steps.outcome.decision == paid_under
 
 
 def test_the_tables_here_know_every_fact() -> None:
@@ -309,7 +321,7 @@ def test_a_command_that_was_given_up_ends_its_request(
 
 def test_accounting_ends_there_whatever_happens() -> None:
     for fact in (Recorded(rows=1), EXPIRED, DEAD):
-        assert next_steps(EVENT, fact) == NOTHING
+        assert next_steps(EVENTS, fact) == NOTHING
 
 
 def test_the_client_is_told_what_all_attempts_used() -> None:

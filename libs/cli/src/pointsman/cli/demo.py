@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from pointsman.accounting.adapters.report import Report, ledger_report, open_ledger
 from pointsman.cli.books import ledger_url, say_consistency
 from pointsman.cli.laptop import Laptop, LaptopOptions, laptop
-from pointsman.contracts.messages import Event
+from pointsman.contracts.messages import Event, parse_events
 from pointsman.contracts.topology import LLM_EVENTS
 from pointsman.loadgen.demo import DemoProgress, progress_on, run_demo
 from pointsman.loadgen.report import DemoReport
@@ -88,10 +88,11 @@ async def _send(options: DemoOptions, running: Laptop, progress: DemoProgress) -
 
     async def keep(_: str, payload: bytes) -> None:
         try:
-            event = Event.model_validate_json(payload)
+            stored = parse_events(payload)
         except ValidationError:
             return
-        events[event.context.request_id].append(event)
+        for event in stored.events:
+            events[event.context.request_id].append(event)
 
     await running.transport.listen("llm.event.>", keep)
     return await run_demo(

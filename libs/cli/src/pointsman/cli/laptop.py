@@ -5,7 +5,7 @@ Owns what ``pointsman up`` and ``pointsman demo`` start, in which order, and whe
 
 import asyncio
 import socket
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -16,6 +16,8 @@ import httpx
 
 from pointsman.cli.children import loadgen, point_registry_at
 from pointsman.cli.platform import build_all, laptop_overrides
+from pointsman.contracts.parts import ServiceName
+from pointsman.contracts.topology import WORKERS
 from pointsman.routes.registry import load_registry
 from pointsman.runtime.app import Platform, running
 from pointsman.runtime.child_process import free_port
@@ -35,6 +37,8 @@ Say = Callable[[str], None]
 class LaptopOptions:
     """What to start. ``nats_url`` names a bus that runs already; ``port`` 0 takes any free one.
 
+    ``fuse`` names the stages that call each other directly.
+
     ``simulated`` starts the simulated models and the local cloud; ``speed`` is how many times
     faster than declared those models answer.
     """
@@ -45,6 +49,7 @@ class LaptopOptions:
     nats_url: str | None = None
     port: int = 8080
     simulated: bool = True
+    fuse: Collection[ServiceName] = WORKERS
     speed: float = 1.0
     overrides: dict[str, Any] = field(default_factory=dict[str, Any])
     say: Say = print
@@ -89,7 +94,7 @@ async def laptop(options: LaptopOptions) -> AsyncGenerator[Laptop]:
             **options.overrides,
         )
         services = await asyncio.to_thread(build_all, overrides)
-        platform = await stack.enter_async_context(running(services))
+        platform = await stack.enter_async_context(running(services, fuse=options.fuse))
         base_url = f"http://127.0.0.1:{port}"
         await wait_ready(base_url)
         yield Laptop(

@@ -1,6 +1,6 @@
 """The ``pointsman`` command. Owns the command line only; each group's work is in its own module."""
 
-import importlib
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +8,15 @@ import click
 from pydantic import ValidationError
 
 from pointsman.cli.inspecting import dead, ledger, trace
-from pointsman.cli.options import nats_option, registry_option, route_option, state_dir_option
+from pointsman.cli.options import (
+    fuse_option,
+    nats_option,
+    registry_option,
+    route_option,
+    state_dir_option,
+)
 from pointsman.cli.routes import route
+from pointsman.contracts.parts import ServiceName
 from pointsman.contracts.topology import SERVICES
 from pointsman.routes.registry import InvalidRegistry, UnknownModel
 from pointsman.routes.source import InvalidRoute
@@ -59,6 +66,7 @@ def main() -> None:
 @registry_option
 @click.option("--port", type=int, envvar="INGRESS_PORT", help="Port of the API. [default: 8080]")
 @click.option("--simulated/--no-simulated", default=True, show_default=True)
+@fuse_option
 def up(
     state_dir: Path,
     nats_url: str | None,
@@ -66,6 +74,7 @@ def up(
     registry: Path,
     port: int | None,
     simulated: bool,
+    fuse: Collection[ServiceName],
 ) -> None:
     """Run all seven services in this process, with a bus of their own."""
     from pointsman.cli.laptop import LaptopOptions, port_or_free
@@ -82,18 +91,21 @@ def up(
             registry_path=registry,
             port=8080 if port is None else port,
             simulated=simulated,
+            fuse=fuse,
         )
     )
 
 
 @main.command()
-@click.argument("service", type=click.Choice(SERVICES))
-def run(service: str) -> None:
-    """Run one service alone, configured by the environment."""
-    from pointsman.runtime.app import run as run_service
+@click.argument("services", nargs=-1, required=True, type=click.Choice(SERVICES))
+@fuse_option
+def run(services: tuple[ServiceName, ...], fuse: Collection[ServiceName]) -> None:
+    """Run SERVICES in one process, configured by the environment."""
+    from pointsman.cli.platform import build_service
+    from pointsman.runtime.app import run as run_services
 
-    settings = importlib.import_module(f"pointsman.{service}.settings").Settings()
-    run_service(importlib.import_module(f"pointsman.{service}.app").build(settings))
+    chosen = [name for name in SERVICES if name in services]
+    run_services(*(build_service(name) for name in chosen), fuse=fuse)
 
 
 @main.command()

@@ -1,11 +1,9 @@
 """``pointsman up``: the whole platform in this process until Ctrl-C."""
 
-import asyncio
-
 import click
 
 from pointsman.cli.laptop import Laptop, LaptopOptions, laptop
-from pointsman.runtime.app import until_signal
+from pointsman.runtime.app import run_loop, until_signal
 
 
 def run_up(options: LaptopOptions) -> None:
@@ -13,7 +11,7 @@ def run_up(options: LaptopOptions) -> None:
 
     Raises: ProcessFailed if a part of it ends by itself.
     """
-    asyncio.run(until_signal(_run(options)))
+    run_loop(until_signal(_run(options)))
 
 
 async def _run(options: LaptopOptions) -> None:

@@ -22,7 +22,7 @@ from pointsman.contracts.messages import (
     Command,
     Completed,
     DeadLettered,
-    Event,
+    Events,
     Execute,
     Executed,
     Expired,
@@ -78,7 +78,7 @@ def stage_of(command: Command) -> ServiceName:
             return "executor"
         case Judge():
             return "judge"
-        case Event():
+        case Events():
             return "accounting"
         case _:
             assert_never(command)
@@ -90,7 +90,7 @@ def next_steps(command: Command, fact: Fact) -> Steps:
     Raises: UnexpectedFact if the fact does not belong to the command.
     """
     match command, fact:
-        case Event(), Recorded() | Expired() | DeadLettered():
+        case Events(), Recorded() | Expired() | DeadLettered():
             return NOTHING
         case Accept(), Accepted():
             return Steps(
@@ -109,7 +109,7 @@ def next_steps(command: Command, fact: Fact) -> Steps:
         case RetrieveTools(), ToolsRetrieved():
             return _first_attempt(command, command.signals, command.decision, fact.tools)
         case Execute(), Executed():
-            return _after_executor(command, fact)
+            return _after_executor(_as_decided(command, fact), fact)
         case Judge(), Judged():
             return _after_judge(command, fact.verdict)
         case Judge(), Expired() | DeadLettered():
@@ -176,6 +176,13 @@ def _first_attempt(
             ),
         )
     )
+
+
+def _as_decided(command: Execute, fact: Executed) -> Execute:
+    """The command under the decision that its attempt was paid under, whatever the route says."""
+    if fact.decision is None or fact.decision is command.decision:
+        return command
+    return command.model_copy(update={"decision": fact.decision})
 
 
 def _after_executor(command: Execute, fact: Executed) -> Steps:

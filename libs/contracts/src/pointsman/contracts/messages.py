@@ -168,6 +168,8 @@ class Executed(Wire):
     """``error`` is set unless ``status`` is ``succeeded``.
 
     ``has_streamed`` says that a token has left for the client: no other model may continue then.
+    ``decision`` is the one this attempt was made under. It is kept with what was paid, so that a
+    request that begins again after a crash keeps it even when the route has changed meanwhile.
     """
 
     type: Literal["executed"] = "executed"
@@ -180,6 +182,7 @@ class Executed(Wire):
     is_retryable: bool = False
     has_streamed: bool = False
     time_to_first_token_s: float | None = None
+    decision: RouteDecision | None = None
 
 
 class Judged(Wire):
@@ -325,7 +328,7 @@ class DeadLetter(Wire):
 
 
 BusCommand = CheckSafety | Classify | RetrieveTools | Execute | Judge
-Command = Accept | BusCommand | Event
+Command = Accept | BusCommand | Events
 
 BUS_COMMAND: TypeAdapter[BusCommand] = TypeAdapter(
     Annotated[BusCommand, Field(discriminator="type")]
@@ -334,8 +337,21 @@ FRAME: TypeAdapter[Frame] = TypeAdapter(Annotated[Frame, Field(discriminator="ty
 STAGE_FACT: TypeAdapter[StageFact] = TypeAdapter(Annotated[StageFact, Field(discriminator="type")])
 OUTCOME: TypeAdapter[Outcome] = TypeAdapter(Annotated[Outcome, Field(discriminator="type")])
 
+_STORED_EVENTS: TypeAdapter[Events | Event] = TypeAdapter(
+    Annotated[Events | Event, Field(discriminator="type")]
+)
 
-def command_id(command: Command, service: ServiceName) -> str:
+
+def parse_events(body: bytes) -> Events:
+    """Return the events in one message of LLM_EVENTS; a lone ``Event`` is how they once were.
+
+    Raises: ValidationError.
+    """
+    stored = _STORED_EVENTS.validate_json(body)
+    return stored if isinstance(stored, Events) else Events(events=(stored,))
+
+
+def command_id(command: Accept | BusCommand, service: ServiceName) -> str:
     """Return the publish id of ``command``: request, stage, attempt and, if any, re-drive."""
     return stage_id(command.context, service, command.attempt)
 
@@ -344,6 +360,13 @@ def stage_id(context: RequestContext, stage: str, attempt: int) -> str:
     """Return ``request_id.stage.attempt``; a re-driven request has ids of its own."""
     base = f"{context.request_id}.{stage}.{attempt}"
     return f"{base}.r{context.redrive}" if context.redrive else base
+
+
+def event_id(event: Event) -> str:
+    """Return the id under which an event counts once, however often it is stored."""
+    if isinstance(event.fact, Outcome):
+        return outcome_id(event.context)
+    return stage_id(event.context, event.service, event.attempt)
 
 
 def outcome_id(context: RequestContext) -> str:

@@ -120,7 +120,12 @@ def work_subject(service: ServiceName) -> str:
     return f"llm.work.{service}"
 
 
+MIXED_FACTS = "mixed"
+"""Stands for the fact's type where one message holds several kinds of facts."""
+
+
 def event_subject(service: ServiceName, fact_type: str) -> str:
+    """Return where facts are stored; several services' facts go where their process says."""
     return f"llm.event.{service}.{fact_type}"
 
 

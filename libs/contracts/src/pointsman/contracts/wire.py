@@ -6,7 +6,7 @@ Knows no subject and no message; those are in ``messages`` and ``topology``.
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Annotated, Any, TypeVar, get_args
+from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict
 
@@ -51,24 +51,48 @@ def redacted(value: BaseModel) -> dict[str, Any]:
     return value.model_dump(mode="json", exclude=_exclusions(value))
 
 
+def redacted_json(value: BaseModel) -> bytes:
+    """Return ``value`` as JSON without any content field, at any depth."""
+    return value.model_dump_json(exclude=_exclusions(value)).encode()
+
+
 def _exclusions(value: BaseModel) -> dict[str, Any]:
-    hidden: dict[str, Any] = dict.fromkeys(content_fields(type(value)), True)
-    for name in type(value).model_fields:
+    hidden, open_fields = _plan(type(value))
+    if not open_fields:
+        return hidden
+    return hidden | {name: _exclusions(getattr(value, name)) for name in open_fields}
+
+
+@cache
+def _plan(model: type[BaseModel]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """What of ``model`` is always hidden, and the fields of which only a value tells the type.
+
+    Worked out once a type: walking every value cost more than writing it.
+    """
+    hidden: dict[str, Any] = dict.fromkeys(content_fields(model), True)
+    open_fields: list[str] = []
+    for name, field in model.model_fields.items():
         if name in hidden:
             continue
-        inner = _inner_exclusions(getattr(value, name))
-        if inner:
-            hidden[name] = inner
-    return hidden
+        kinds = _models_in(field.annotation)
+        if len(kinds) > 1:
+            open_fields.append(name)
+        elif kinds:
+            inner, inner_open = _plan(kinds[0])
+            if inner_open:
+                raise TypeError(f"{model.__name__}.{name}: a union may stand only at the top")
+            is_many = get_origin(_without_none(field.annotation)) is tuple
+            if inner:
+                hidden[name] = {"__all__": inner} if is_many else inner
+    return hidden, tuple(open_fields)
 
 
-def _inner_exclusions(value: object) -> dict[Any, Any]:
-    if isinstance(value, BaseModel):
-        return _exclusions(value)
-    if isinstance(value, tuple):
-        return {
-            index: hidden
-            for index, item in enumerate(value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-            if (hidden := _inner_exclusions(item))  # pyright: ignore[reportUnknownArgumentType]
-        }
-    return {}
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for inner in get_args(annotation) for model in _models_in(inner)]
+
+
+def _without_none(annotation: Any) -> Any:
+    rest = [inner for inner in get_args(annotation) if inner is not type(None)]
+    return rest[0] if len(rest) == 1 and get_origin(annotation) is not tuple else annotation

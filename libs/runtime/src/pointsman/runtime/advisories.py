@@ -5,6 +5,7 @@ MAX_DELIVERIES advisory is the only trace of it. LLM_DEAD stores those advisorie
 process answers each with a dead letter and the end of the request.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -14,7 +15,7 @@ import structlog
 from pydantic import BaseModel, ValidationError
 
 from pointsman.contracts.errors import Rejected, Retryable
-from pointsman.contracts.messages import Command
+from pointsman.contracts.messages import BusCommand, Events
 from pointsman.contracts.parts import ServiceName
 from pointsman.contracts.topology import Consumer
 from pointsman.runtime.delivery import bury, decode
@@ -56,8 +57,14 @@ class _Stuck:
 class Advisories:
     """Handles each advisory of one consumer; call it with a message, it settles it."""
 
-    def __init__(self, transport: NatsTransport, consumer: Consumer) -> None:
+    def __init__(
+        self,
+        transport: NatsTransport,
+        consumer: Consumer,
+        publisher_of: Callable[[ServiceName], Publisher],
+    ) -> None:
         self._transport = transport
+        self._publisher_of = publisher_of
         self._consumer = consumer
 
     async def __call__(self, message: Inbound) -> None:
@@ -76,13 +83,13 @@ class Advisories:
         stuck = await self._find(advisory)
         if stuck is None:
             return  # Somebody else buried it.
-        publisher = Publisher(self._transport, advisory.consumer)
-        command: Command | None = None
+        command: BusCommand | None = None
         try:
-            command = decode(advisory.consumer, stuck.data)
+            decoded = decode(advisory.consumer, stuck.data)
+            command = None if isinstance(decoded, Events) else decoded
         except Rejected:
             log.warning("advisory.undecodable_body", sequence=stuck.stream_sequence)
-        await bury(publisher, advisory.consumer, stuck, REASON, command)
+        await bury(self._publisher_of(advisory.consumer), stuck, REASON, command)
         await self._transport.delete(advisory.stream, advisory.stream_seq)
 
     async def _find(self, advisory: Advisory) -> _Stuck | None:

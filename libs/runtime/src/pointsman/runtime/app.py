@@ -5,17 +5,19 @@ Owns the life of a process: connect, open resources, pull, serve health, drain o
 
 import asyncio
 import signal
-from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import structlog
 
+from pointsman.contracts.parts import ServiceName
 from pointsman.contracts.topology import (
     LLM_DEAD,
     LLM_EVENTS,
     LLM_WORK,
     MEMO,
+    Consumer,
     bucket_stream,
     consumers_of,
 )
@@ -26,14 +28,17 @@ from pointsman.runtime.health import serve_health
 from pointsman.runtime.nats_transport import NatsTransport, connect
 from pointsman.runtime.observability import configure_logging, configure_tracing
 from pointsman.runtime.process_bus import ProcessBus
-from pointsman.runtime.publishing import Publisher
 from pointsman.runtime.pull import PullLoop
 from pointsman.runtime.service import Service
 from pointsman.runtime.settings import ServiceSettings
+from pointsman.runtime.stage import Stage
 
 log = structlog.get_logger()
 
 AnyService = Service[Any]
+
+EVENTS_PATIENCE_S = 5.0
+"""How long a process that stops waits for its last facts to be stored."""
 
 
 async def read_backlog(transport: NatsTransport) -> Backlog:
@@ -56,16 +61,26 @@ class ProcessFailed(RuntimeError):
     """A part of the process that should have run on has ended."""
 
 
-def run(service: AnyService) -> None:
-    """Run one service until SIGTERM or SIGINT.
+def run(*services: AnyService, fuse: Collection[ServiceName] | None = None) -> None:
+    """Run services in this process until SIGTERM or SIGINT; see ``running`` for ``fuse``.
 
     Raises: ProcessFailed if a part of it ends by itself.
     """
-    asyncio.run(until_signal(_run([service])))
+    run_loop(until_signal(_run(services, fuse)))
 
 
-async def _run(services: Sequence[AnyService]) -> None:
-    async with running(services) as platform:
+def run_loop(work: Coroutine[Any, Any, None]) -> None:
+    """Run ``work`` on uvloop, which does the same for less, or on asyncio's loop without it."""
+    try:
+        import uvloop
+    except ImportError:  # There is none for Windows.
+        asyncio.run(work)
+    else:
+        uvloop.run(work)
+
+
+async def _run(services: Sequence[AnyService], fuse: Collection[ServiceName] | None) -> None:
+    async with running(services, fuse=fuse) as platform:
         await platform.until_failed()
 
 
@@ -143,9 +158,13 @@ class Platform:
 
 
 @asynccontextmanager
-async def running(services: Sequence[AnyService]) -> AsyncGenerator[Platform]:
+async def running(
+    services: Sequence[AnyService], *, fuse: Collection[ServiceName] | None = None
+) -> AsyncGenerator[Platform]:
     """Run ``services`` inside the block; drain and close on exit.
 
+    ``fuse`` names those of them that call each other directly, without a command on the bus between
+    them; without it, all do.
     Raises: what a service's resources raise when they cannot be opened.
     """
     shared = services[0].settings
@@ -156,46 +175,89 @@ async def running(services: Sequence[AnyService]) -> AsyncGenerator[Platform]:
         if tracing is not None:
             stack.callback(tracing.shutdown)
         transport = await stack.enter_async_context(connect(shared, name=name))
-        bus = ProcessBus(transport, read_backlog=lambda: read_backlog(transport))
+        bus = ProcessBus(
+            transport,
+            services=[service.name for service in services],
+            read_backlog=lambda: read_backlog(transport),
+        )
         await bus.start()
         platform = Platform(services, transport)
         background = await stack.enter_async_context(_background(platform))
         background(bus.watch_backlog())
+        await stack.enter_async_context(_storing_events(bus, platform))
         _serve_health(platform, shared, background)
-        loops: list[PullLoop] = []
-        opened: list[tuple[AnyService, Any]] = []
+        stages: list[Stage] = []
         for service in services:
             deps = await stack.enter_async_context(service.resources(bus))
             platform.opened(service, deps)
-            opened.append((service, deps))
-        for service, deps in opened:
-            loops += _start(service, deps, transport, background)
+            publisher = bus.publisher(service.name)
+            stages.append(Stage(service=service, deps=deps, publisher=publisher))
+        fused: dict[ServiceName, Stage] = {
+            stage.name: stage for stage in stages if fuse is None or stage.name in fuse
+        }
+        loops = [
+            loop for stage in stages for loop in _start(stage, fused, transport, bus, background)
+        ]
         stack.push_async_callback(_drain, loops, shared)
         # Entered last, so closed first: no new request comes in while handlers finish.
         serving = await stack.enter_async_context(_background(platform))
-        for service, deps in opened:
-            if service.serve is not None:
-                serving(service.serve(bus, deps, platform.problems))
+        for stage in stages:
+            if stage.service.serve is not None:
+                serving(stage.service.serve(bus, stage.deps, platform.problems))
         log.info("process.started", services=[service.name for service in services])
         yield platform
 
 
 def _start(
-    service: AnyService, deps: Any, transport: NatsTransport, background: "Background"
+    stage: Stage,
+    fused: Mapping[ServiceName, Stage],
+    transport: NatsTransport,
+    bus: ProcessBus,
+    background: "Background",
 ) -> list[PullLoop]:
-    """Start pulling every consumer of ``service``."""
+    """Start pulling every consumer of one service."""
     loops: list[PullLoop] = []
-    publisher = Publisher(transport, service.name)
-    for consumer in consumers_of(service.name):
+    called: Mapping[ServiceName, Stage] = fused if stage.name in fused else {}
+    for consumer in consumers_of(stage.name):
+        concurrency = _concurrency(consumer, called)
         if consumer.stream == LLM_DEAD:
-            loop = PullLoop(transport, consumer, Advisories(transport, consumer))
+            advisories = Advisories(transport, consumer, bus.publisher)
+            loop = PullLoop(transport, consumer, advisories, concurrency=concurrency)
         else:
-            delivery = Delivery(service=service, consumer=consumer, publisher=publisher, deps=deps)
+            delivery = Delivery(stage=stage, consumer=consumer, fused=called, handover=bus.handover)
             background(delivery.heartbeat())
-            loop = PullLoop(transport, consumer, delivery)
+            loop = PullLoop(transport, consumer, delivery, concurrency=concurrency)
         background(loop.run())
         loops.append(loop)
     return loops
+
+
+def _concurrency(consumer: Consumer, called: Mapping[ServiceName, Stage]) -> int:
+    """How many messages of ``consumer`` one process handles at once.
+
+    A message that goes through several stages here waits where the slowest of them waits, so it
+    takes the widest one's slots.
+    """
+    if consumer.stream != LLM_WORK:
+        return consumer.concurrency
+    rows = [row for name in called for row in consumers_of(name) if row.stream == LLM_WORK]
+    return max(row.concurrency for row in (consumer, *rows))
+
+
+@asynccontextmanager
+async def _storing_events(bus: ProcessBus, platform: Platform) -> AsyncGenerator[None]:
+    """Store the process's facts inside the block; on exit, those that wait are stored first."""
+    task = asyncio.create_task(bus.events.run())
+    task.add_done_callback(platform.task_ended)
+    try:
+        yield
+    finally:
+        bus.events.close()
+        try:
+            async with asyncio.timeout(EVENTS_PATIENCE_S):
+                await task
+        except TimeoutError:
+            log.warning("events.unstored_at_exit")
 
 
 def _serve_health(platform: Platform, settings: ServiceSettings, background: "Background") -> None:

@@ -11,7 +11,7 @@ import nats.js.errors
 from pydantic import ValidationError
 
 from pointsman.contracts.flow import stage_of
-from pointsman.contracts.messages import DeadLetter, Event, command_id
+from pointsman.contracts.messages import DeadLetter, Events, command_id
 from pointsman.contracts.parts import RequestContext
 from pointsman.contracts.topology import LLM_DEAD, LLM_EVENTS, LLM_WORK, MAX_DEADLINE
 from pointsman.runtime.delivery import decode
@@ -56,19 +56,20 @@ async def read_letter(transport: NatsTransport, number: int) -> DeadLetter:
 
 
 async def redrive(transport: NatsTransport, number: int) -> str:
-    """Send a dead letter's message on again and remove the letter; return its request id.
+    """Send a dead letter's message on again and remove the letter; return its requests' ids.
 
     Raises: NoSuchLetter; Rejected if the body is no command of ours, which no re-drive can cure.
     """
     letter = await read_letter(transport, number)
     command = decode(letter.service, letter.body)
-    context = _renewed(command.context)
-    if isinstance(command, Event):
-        # The books take the event as it was; only its publish id must be new.
+    if isinstance(command, Events):
+        # The books take the facts as they were; only their publish id must be new.
         subject, stream, payload = letter.subject, LLM_EVENTS, letter.body
         message_id = f"redrive.{number}"
+        request_ids = {event.context.request_id for event in command.events}
     else:
-        again = command.model_copy(update={"context": context})
+        again = command.model_copy(update={"context": _renewed(command.context)})
+        request_ids = {again.context.request_id}
         subject, stream = letter.subject, LLM_WORK
         payload = again.model_dump_json().encode()
         message_id = command_id(again, stage_of(again))
@@ -76,7 +77,7 @@ async def redrive(transport: NatsTransport, number: int) -> str:
         subject, payload, stream=stream, message_id=message_id, headers=trace_headers()
     )
     await transport.delete(LLM_DEAD, number)
-    return context.request_id
+    return ", ".join(sorted(request_ids))
 
 
 def show(letter: DeadLetter) -> str:

@@ -1,17 +1,21 @@
 """Delivery, solved once: what happens around every handler.
 
-Owns decoding, the deadline, the memo of paid facts, heartbeats, publishing what follows, and how a
-message is settled: ack, nak with backoff, or dead letter. Knows no service and no broker.
+Owns decoding, calling the stages of this process one after another, publishing what follows, and
+how a message is settled: ack, nak with backoff, or dead letter. Knows no service and no broker.
 The only place that catches ``Exception``.
+
+Where the next command's stage is fused into this process it is called directly. The message that
+came from the bus stands for the whole chain: it is settled when the chain has ended, and after a
+crash the chain begins again with it, up to what was paid for and kept.
 """
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections import deque
+from collections.abc import Awaitable, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Generic, TypeVar, cast
 
 import structlog
 from pydantic import ValidationError
@@ -20,36 +24,23 @@ from pointsman.contracts.errors import Rejected, Retryable
 from pointsman.contracts.flow import next_steps, stage_of
 from pointsman.contracts.messages import (
     BUS_COMMAND,
-    Accept,
-    Command,
+    BusCommand,
     DeadLetter,
-    Event,
-    Expired,
-    Fact,
+    Events,
     PublishedFact,
     Recorded,
-    StageFact,
     command_id,
+    parse_events,
 )
 from pointsman.contracts.parts import ServiceName
-from pointsman.contracts.topology import Consumer
+from pointsman.contracts.topology import Consumer, work_subject
+from pointsman.runtime.handover import Handover
 from pointsman.runtime.observability import Observed, observe
 from pointsman.runtime.publishing import Publisher
-from pointsman.runtime.service import Service
-from pointsman.runtime.transport import Inbound
+from pointsman.runtime.stage import Stage, patiently
+from pointsman.runtime.transport import PUBLISH_ID, Inbound
 
 log = structlog.get_logger()
-
-Deps = TypeVar("Deps")
-Result = TypeVar("Result")
-
-PUBLISH_PATIENCE = timedelta(seconds=60)
-"""How long a computed fact waits for a broker that is away, before its message goes back."""
-
-PUBLISH_PAUSE_S = 0.5
-
-GRACE = timedelta(seconds=1)
-"""What a handler may take beyond the deadline to say itself how it ended."""
 
 _delivery_count: ContextVar[int] = ContextVar("delivery_count", default=1)
 
@@ -59,24 +50,27 @@ def delivery_count() -> int:
     return _delivery_count.get()
 
 
-@dataclass
+@dataclass(kw_only=True)
 class _Running:
-    """A message being handled; a redelivery replaces ``message``, so the newest is settled."""
+    """A message being handled; a redelivery replaces ``message``, so the newest is settled.
+
+    ``waiting`` are the chain's commands still to be called, ``stored`` the facts that must be on
+    LLM_EVENTS before the message is settled.
+    """
 
     message: Inbound
+    waiting: deque[BusCommand] = field(default_factory=deque[BusCommand])
+    stored: list["asyncio.Future[None]"] = field(default_factory=list["asyncio.Future[None]"])
+    is_settled: bool = False
 
 
-def decode(service: str, body: bytes) -> Command:
+def decode(service: str, body: bytes) -> BusCommand | Events:
     """Return the command in ``body``.
 
     Raises: Rejected if it is no command of ours, or one for another service.
     """
     try:
-        command = (
-            Event.model_validate_json(body)
-            if service == "accounting"
-            else BUS_COMMAND.validate_json(body)
-        )
+        command = parse_events(body) if service == "accounting" else BUS_COMMAND.validate_json(body)
     except ValidationError as error:
         # The values stay out: an undecodable body may hold anything.
         where = ".".join(str(part) for part in error.errors()[0]["loc"])
@@ -86,36 +80,48 @@ def decode(service: str, body: bytes) -> Command:
     return command
 
 
-class Delivery(Generic[Deps]):
-    """Handles each message of one consumer; call it with a message, it settles it."""
+class Delivery:
+    """Handles each message of one consumer; call it with a message, it settles it.
+
+    ``fused`` are the stages of this process that are called directly.
+    """
 
     def __init__(
-        self, *, service: Service[Deps], consumer: Consumer, publisher: Publisher, deps: Deps
+        self,
+        *,
+        stage: Stage,
+        consumer: Consumer,
+        fused: Mapping[ServiceName, Stage],
+        handover: Handover,
     ) -> None:
-        self._service = service
+        self._stage = stage
         self._consumer = consumer
-        self._publisher = publisher
-        self._deps = deps
+        self._fused = fused
+        self._handover = handover
         self._running: dict[str, _Running] = {}
 
     async def __call__(self, message: Inbound) -> None:
         try:
-            command = decode(self._service.name, message.data)
+            command = self._handover.take(message.headers.get(PUBLISH_ID)) or decode(
+                self._stage.name, message.data
+            )
         except Rejected as error:
-            await self._settle(self._bury(message, error.reason, None), message)
+            await self._settle(self._bury(message, error.reason, None, self._stage), message)
             return
-        # Events have no id of their own; the same one comes again under the same sequence.
-        is_event = isinstance(command, Event)
-        key = str(message.stream_sequence) if is_event else command_id(command, self._service.name)
+        # Facts have no id of their own as a message; the same one has the same sequence.
+        is_facts = isinstance(command, Events)
+        key = str(message.stream_sequence) if is_facts else command_id(command, self._stage.name)
         if key in self._running:
             # It came again while it runs (the broker was away): settle the newest delivery only.
             self._running[key].message = message
             return
-        self._running[key] = running = _Running(message)
+        self._running[key] = running = _Running(message=message)
         _delivery_count.set(message.deliveries)
         try:
-            with observe(self._service.name, command, message) as observed:
-                await self._handle(command, running, observed)
+            if isinstance(command, Events):
+                await self._record(command, running)
+            else:
+                await self._chain(command, running)
         finally:
             del self._running[key]
 
@@ -130,96 +136,111 @@ class Delivery(Generic[Deps]):
                 except Exception as error:  # noqa: BLE001 - a heartbeat missed is a redelivery, no more
                     log.debug("heartbeat.failed", error=type(error).__name__)
 
-    async def _handle(self, command: Command, running: _Running, observed: Observed) -> None:
-        try:
-            started = time.perf_counter()
-            fact = await self._fact(command)
-            duration_s = time.perf_counter() - started
-            observed.fact(fact)
-            await self._publish(command, fact, duration_s=duration_s)
+    async def _record(self, events: Events, running: _Running) -> None:
+        async def record() -> None:
+            observed.fact(await self._stage.record(events))
             await running.message.ack()
+
+        with observe(self._stage.name, events, running.message) as observed:
+            await self._guarded(record(), None, self._stage, running, observed)
+
+    async def _chain(self, command: BusCommand, running: _Running) -> None:
+        running.waiting.append(command)
+        stage = self._stage
+        while running.waiting and not running.is_settled:
+            command = running.waiting.popleft()
+            stage = self._fused.get(stage_of(command), self._stage)
+            with observe(stage.name, command, running.message) as observed:
+                calling = self._call(command, stage, running, observed)
+                await self._guarded(calling, command, stage, running, observed)
+        if not running.is_settled:
+            await self._guarded(_ended(running), command, stage, running, None)
+
+    async def _guarded(
+        self,
+        work: Awaitable[None],
+        command: BusCommand | None,
+        stage: Stage,
+        running: _Running,
+        observed: Observed | None,
+    ) -> None:
+        """Do a part of handling a message; if it fails, settle the message accordingly."""
+        try:
+            await work
         except asyncio.CancelledError:
-            observed.ended("returned")
+            if observed is not None:
+                observed.ended("returned")
             await self._settle(running.message.nak(timedelta(0)), running.message)
             raise
-        except Rejected as error:
-            observed.ended("rejected", error)
-            await self._give_up(command, running.message, error.reason)
-        except Retryable as error:
-            observed.ended("retried", error)
-            after = None if error.retry_after_s is None else timedelta(seconds=error.retry_after_s)
-            await self._later(command, running.message, error.reason, after)
-        except Exception as error:
-            observed.ended("failed", error)
-            log.exception("handler.failed", stage=self._service.name)
-            await self._later(command, running.message, type(error).__name__, None)
+        except Exception as error:  # noqa: BLE001 - where every handler's errors end
+            running.is_settled = True
+            outcome, settling = self._after(error, command, stage, running.message)
+            if observed is not None:
+                observed.ended(outcome, error)
+            await self._settle(settling, running.message)
 
-    async def _fact(self, command: Command) -> Fact:
-        stage = self._service.name
-        if isinstance(command, Event):
-            return await self._service.handle(command, deps=self._deps)
-        if self._service.is_memoized:
-            if known := await self._publisher.recall(command):
-                return known
-            if await self._publisher.has_ended(command.context):
-                return Expired(stage=stage)
-        left = command.context.deadline - datetime.now(UTC)
-        if left <= timedelta(0):
-            return Expired(stage=stage)
-        try:
-            async with asyncio.timeout((left + GRACE).total_seconds()):
-                fact = await self._service.handle(command, deps=self._deps)
-        except TimeoutError:
-            if datetime.now(UTC) < command.context.deadline:
-                raise  # The handler's own, and so an error like any other.
-            return Expired(stage=stage)
-        if self._service.is_memoized:
-            paid = cast("StageFact", fact)
-            return await self._patiently(lambda: self._publisher.remember(command, paid))
-        return fact
-
-    async def _publish(self, command: Command, fact: Fact, *, duration_s: float) -> None:
-        if isinstance(fact, Recorded):
-            return
+    async def _call(
+        self, command: BusCommand, stage: Stage, running: _Running, observed: Observed
+    ) -> None:
+        """Have one command answered; what follows is called next, or published."""
+        started = time.perf_counter()
+        fact = await stage.answer(command)
+        duration_s = time.perf_counter() - started
+        observed.fact(fact)
+        assert not isinstance(fact, Recorded)
         published: PublishedFact = fact
         steps = next_steps(command, fact)
-        await self._patiently(
-            lambda: self._publisher.follow_up(
-                command, published, steps, duration_s=duration_s, delivery=delivery_count()
+        # Commands first: no fact must tell of a step that the queue then refuses.
+        for following in steps.commands:
+            if stage_of(following) in self._fused:
+                running.waiting.append(following)
+            else:
+                await patiently(lambda following=following: stage.publisher.send(following))
+        running.stored.append(
+            stage.publisher.tell(
+                command, published, duration_s=duration_s, delivery=delivery_count()
             )
         )
+        if (outcome := steps.outcome) is not None:
+            running.stored.append(await patiently(lambda: stage.publisher.finish(command, outcome)))
 
-    async def _patiently(self, publish: Callable[[], Awaitable[Result]]) -> Result:
-        """Publish, waiting for a broker that is away: the work is done and should not be lost.
-
-        Raises: Retryable after ``PUBLISH_PATIENCE``.
-        """
-        give_up_at = time.monotonic() + PUBLISH_PATIENCE.total_seconds()
-        while True:
-            try:
-                return await publish()
-            except Retryable:
-                if time.monotonic() > give_up_at:
-                    raise
-                await asyncio.sleep(PUBLISH_PAUSE_S)
+    def _after(
+        self, error: Exception, command: BusCommand | None, stage: Stage, message: Inbound
+    ) -> tuple[str, Awaitable[None]]:
+        """What an error is called on the log line, and how its message is settled."""
+        match error:
+            case Rejected():
+                return "rejected", self._bury(message, error.reason, command, stage)
+            case Retryable():
+                pause = error.retry_after_s
+                after = timedelta(0) if pause is None else timedelta(seconds=pause)
+                return "retried", self._later(command, stage, message, error.reason, after)
+            case _:
+                log.error("handler.failed", stage=stage.name, exc_info=error)
+                reason = type(error).__name__
+                return "failed", self._later(command, stage, message, reason, timedelta(0))
 
     async def _later(
-        self, command: Command, message: Inbound, reason: str, after: timedelta | None
+        self,
+        command: BusCommand | None,
+        stage: Stage,
+        message: Inbound,
+        reason: str,
+        after: timedelta,
     ) -> None:
         """Nak with backoff, or give up: a nak on the last delivery would hide the message."""
         if message.deliveries >= self._consumer.max_deliver:
-            await self._give_up(command, message, reason)
+            await self._bury(message, reason, command, stage)
             return
         backoff = self._consumer.backoff
         step = backoff[min(message.deliveries, len(backoff)) - 1]
-        await self._settle(message.nak(max(step, after or timedelta(0))), message)
+        await message.nak(max(step, after))
 
-    async def _give_up(self, command: Command, message: Inbound, reason: str) -> None:
-        await self._settle(self._bury(message, reason, command), message)
-
-    async def _bury(self, message: Inbound, reason: str, command: Command | None) -> None:
+    async def _bury(
+        self, message: Inbound, reason: str, command: BusCommand | None, stage: Stage
+    ) -> None:
         """Store a dead letter, end the request, and take the message out of the stream."""
-        await bury(self._publisher, self._service.name, message, reason, command)
+        await bury(stage.publisher, message, reason, command, is_own=stage is self._stage)
         await message.term()
 
     async def _settle(self, settling: Awaitable[None], message: Inbound) -> None:
@@ -229,28 +250,49 @@ class Delivery(Generic[Deps]):
         except Exception as error:  # noqa: BLE001 - the message stays with the broker, nothing is lost
             log.warning(
                 "message.unsettled",
-                stage=self._service.name,
+                stage=self._stage.name,
                 sequence=message.stream_sequence,
                 error=type(error).__name__,
             )
 
 
+async def _ended(running: _Running) -> None:
+    """Settle a message whose chain has ended, once every fact of it is stored."""
+    for stored in running.stored:  # One after the other: when the last one is there, all are.
+        await stored
+    await running.message.ack()
+
+
 async def bury(
     publisher: Publisher,
-    service: ServiceName,
     message: Inbound,
     reason: str,
-    command: Command | None,
+    command: BusCommand | None,
+    *,
+    is_own: bool = True,
 ) -> None:
-    """Store a dead letter and end its request; taking the message out of its stream is next."""
-    await publisher.dead_letter(dead_letter_of(service, message, reason, command))
-    if command is not None and not isinstance(command, Accept | Event):
-        await publisher.give_up(command, reason, delivery=message.deliveries)
-    log.error("message.dead_lettered", stage=service, reason=reason)
+    """Store a dead letter and end its request; taking the message out of its stream is next.
+
+    ``is_own``: the message is the command's own, not that of an earlier stage fused with this one.
+    """
+    letter = dead_letter_of(publisher.service, message, reason, command)
+    if command is not None and not is_own:
+        # As if the stages had not been fused: what is driven again begins where it ended, and holds
+        # what that stage was given, masked words among them.
+        own = {
+            "subject": work_subject(publisher.service),
+            "body": command.model_dump_json().encode(),
+        }
+        letter = letter.model_copy(update=own)
+    await publisher.dead_letter(letter)
+    if command is not None:
+        for stored in await publisher.give_up(command, reason, delivery=message.deliveries):
+            await stored
+    log.error("message.dead_lettered", stage=publisher.service, reason=reason)
 
 
 def dead_letter_of(
-    service: ServiceName, message: Inbound, reason: str, command: Command | None
+    service: ServiceName, message: Inbound, reason: str, command: BusCommand | None
 ) -> DeadLetter:
     """Return the dead letter of ``message``: its body as it came, and where and why it ended."""
     return DeadLetter(

@@ -21,9 +21,9 @@ from nats.js import JetStreamContext
 from nats.js.kv import KeyValue
 
 from pointsman.contracts.errors import Rejected, Retryable
-from pointsman.contracts.topology import Bucket
+from pointsman.contracts.topology import Bucket, bucket_stream
 from pointsman.runtime.settings import ServiceSettings
-from pointsman.runtime.transport import OnFrame
+from pointsman.runtime.transport import PUBLISH_ID, OnFrame
 
 log = structlog.get_logger()
 
@@ -73,7 +73,7 @@ class NatsTransport:
         self, subject: str, payload: bytes, *, stream: str, message_id: str, headers: dict[str, str]
     ) -> None:
         self._check_storable(payload, stream)
-        all_headers: dict[str, Any] = {**headers, "Nats-Msg-Id": message_id}
+        all_headers: dict[str, Any] = {**headers, PUBLISH_ID: message_id}
         try:
             await self.jetstream.publish(subject, payload, stream=stream, headers=all_headers)
         except (nats.js.errors.APIError, nats.js.errors.NoStreamResponseError) as error:
@@ -111,6 +111,16 @@ class NatsTransport:
         except (nats.js.errors.Error, nats.errors.Error, TimeoutError) as error:
             raise Retryable(f"bucket {bucket.name} did not answer: {error}") from error
         return entry.value
+
+    async def has_any(self, bucket: Bucket, prefix: str) -> bool:
+        subject = f"$KV.{bucket.name}.{prefix}.>"
+        try:
+            await self.jetstream.get_last_msg(bucket_stream(bucket), subject, direct=True)
+        except nats.js.errors.NotFoundError:
+            return False
+        except (nats.js.errors.Error, nats.errors.Error, TimeoutError) as error:
+            raise Retryable(f"bucket {bucket.name} did not answer: {error}") from error
+        return True
 
     async def stream_depth(self, stream: str) -> int:
         """Return how many messages ``stream`` holds."""

@@ -10,9 +10,11 @@ import time
 import traceback
 from collections.abc import Generator, Mapping, MutableMapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import orjson
 import structlog
 from opentelemetry import propagate, trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -23,8 +25,9 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from pointsman.contracts import telemetry
 from pointsman.contracts.messages import (
+    BusCommand,
     Classified,
-    Command,
+    Events,
     Executed,
     Fact,
     Judged,
@@ -63,12 +66,11 @@ def configure_logging(settings: ServiceSettings) -> None:
         settings.log_format == "auto" and not sys.stdout.isatty()
     )
     renderer: Any = (
-        structlog.processors.JSONRenderer() if is_json else structlog.dev.ConsoleRenderer()
+        structlog.processors.JSONRenderer(_as_json) if is_json else structlog.dev.ConsoleRenderer()
     )
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     structlog.configure(
         processors=[
-            structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             frames_of_exception,
@@ -81,6 +83,10 @@ def configure_logging(settings: ServiceSettings) -> None:
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(name)s: %(message)s")
     for noisy in ("nats", "nats.aio.client", "faststream", "uvicorn.error", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
+
+
+def _as_json(event: Mapping[str, Any], **how: Any) -> str:
+    return orjson.dumps(event, default=how.get("default")).decode()
 
 
 def frames_of_exception(_: Any, __: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
@@ -121,6 +127,8 @@ class Observed:
         """The handler answered; decisions and counts go to the log line, never content."""
         self.outcome = fact.type
         self.fields = describe(fact)
+        if not self._span.is_recording():
+            return
         for name, value in self.fields.items():
             self._span.set_attribute(f"pointsman.{name}", value)
 
@@ -133,49 +141,76 @@ class Observed:
 
 
 @contextmanager
-def observe(stage: str, command: Command, message: Inbound) -> Generator[Observed]:
-    """Wrap one message: its span, its metrics and its one log line."""
-    parent = propagate.extract(dict(message.headers))
+def observe(stage: str, command: BusCommand | Events, message: Inbound) -> Generator[Observed]:
+    """Wrap one call of a stage: its span, its metrics and its one log line."""
+    parent = propagate.extract(message.headers) if "traceparent" in message.headers else None
     started = time.perf_counter()
-    context = command.context
-    RUNNING.labels(stage).inc()
-    with tracer.start_as_current_span(
-        f"process {message.subject}", context=parent, kind=trace.SpanKind.CONSUMER
-    ) as span:
+    running, duration = _meters(stage)
+    running.inc()
+    about = _about(command)
+    name = f"process {_destination(stage, command, message)}"
+    with tracer.start_as_current_span(name, context=parent, kind=trace.SpanKind.CONSUMER) as span:
         if span.is_recording():
-            span.set_attributes(
-                {
-                    telemetry.MESSAGING_SYSTEM: "nats",
-                    telemetry.MESSAGING_DESTINATION: message.subject,
-                    telemetry.MESSAGING_OPERATION_NAME: "process",
-                    telemetry.MESSAGING_OPERATION_TYPE: "process",
-                    telemetry.MESSAGING_MESSAGE_ID: command_id(command, stage),  # pyright: ignore[reportArgumentType] - any name may be asked for
-                    telemetry.MESSAGING_CONSUMER_GROUP: stage,
-                    telemetry.STAGE: stage,
-                    telemetry.REQUEST_ID: context.request_id,
-                    telemetry.NAMESPACE: context.namespace,
-                    telemetry.ATTEMPT: command.attempt,
-                }
-            )
+            span.set_attributes(_attributes(stage, command, message))
         observed = Observed(span)
         try:
             yield observed
         finally:
             duration_s = time.perf_counter() - started
-            RUNNING.labels(stage).dec()
-            MESSAGES.labels(stage, observed.outcome).inc()
-            DURATION.labels(stage).observe(duration_s)
+            running.dec()
+            _handled(stage, observed.outcome).inc()
+            duration.observe(duration_s)
             span.set_attribute(telemetry.OUTCOME, observed.outcome)
             log.info(
                 "message.processed",
                 stage=stage,
-                request_id=context.request_id,
-                attempt=command.attempt,
+                **about,
                 outcome=observed.outcome,
                 delivery=message.deliveries,
                 duration_s=round(duration_s, 6),
                 **observed.fields,
             )
+
+
+@cache
+def _meters(stage: str) -> tuple[Gauge, Histogram]:
+    return RUNNING.labels(stage), DURATION.labels(stage)
+
+
+@cache
+def _handled(stage: str, outcome: str) -> Counter:
+    return MESSAGES.labels(stage, outcome)
+
+
+def _about(command: BusCommand | Events) -> dict[str, Any]:
+    if isinstance(command, Events):
+        return {"facts": len(command.events)}
+    return {"request_id": command.context.request_id, "attempt": command.attempt}
+
+
+def _destination(stage: str, command: BusCommand | Events, message: Inbound) -> str:
+    """Where the command would have come from, had its stage not been called directly."""
+    return message.subject if isinstance(command, Events) else f"llm.work.{stage}"
+
+
+def _attributes(stage: str, command: BusCommand | Events, message: Inbound) -> dict[str, str | int]:
+    attributes: dict[str, str | int] = {
+        telemetry.MESSAGING_SYSTEM: "nats",
+        telemetry.MESSAGING_DESTINATION: _destination(stage, command, message),
+        telemetry.MESSAGING_OPERATION_NAME: "process",
+        telemetry.MESSAGING_OPERATION_TYPE: "process",
+        telemetry.MESSAGING_CONSUMER_GROUP: stage,
+        telemetry.STAGE: stage,
+    }
+    if not isinstance(command, Events):
+        context = command.context
+        attributes |= {
+            telemetry.MESSAGING_MESSAGE_ID: command_id(command, stage),  # pyright: ignore[reportArgumentType] - any name may be asked for
+            telemetry.REQUEST_ID: context.request_id,
+            telemetry.NAMESPACE: context.namespace,
+            telemetry.ATTEMPT: command.attempt,
+        }
+    return attributes
 
 
 def describe(fact: Fact) -> dict[str, Any]:

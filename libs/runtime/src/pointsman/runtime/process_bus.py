@@ -1,9 +1,10 @@
 """The bus as one process sees it: implements ``Bus`` over a transport.
 
-Owns the composition of publisher, replies, cancellations and the depth of the queue.
+Owns the composition of publishers, facts, replies, cancellations and the depth of the queue.
 """
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 from uuid import uuid4
@@ -11,9 +12,11 @@ from uuid import uuid4
 from pointsman.contracts.errors import Retryable
 from pointsman.contracts.flow import next_steps
 from pointsman.contracts.messages import OUTCOME, Accept, Accepted, Frame, outcome_id
-from pointsman.contracts.parts import RequestContext
+from pointsman.contracts.parts import RequestContext, ServiceName
 from pointsman.contracts.topology import MEMO, VAULT, cancel_subject
 from pointsman.runtime.bus import Backlog
+from pointsman.runtime.events import EventWriter
+from pointsman.runtime.handover import Handover
 from pointsman.runtime.publishing import Publisher
 from pointsman.runtime.replies import Cancellations, Replies
 from pointsman.runtime.transport import Transport
@@ -28,13 +31,21 @@ class BacklogReader(Protocol):
 
 
 class ProcessBus:
-    """``Bus`` for the services of one process."""
+    """``Bus`` for ``services``, those of one process; the first names it."""
 
-    def __init__(self, transport: Transport, *, read_backlog: BacklogReader | None = None) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        services: Sequence[ServiceName] = ("ingress",),
+        read_backlog: BacklogReader | None = None,
+    ) -> None:
         self._transport = transport
         self._instance = uuid4().hex[:12]
-        self._publisher = Publisher(transport, "ingress")
         self._replies = Replies(transport, self._instance)
+        self.handover = Handover(services)
+        self.events = EventWriter(transport, services[0], self.handover)
+        self._publisher = self.publisher("ingress")
         self._cancellations = Cancellations(transport)
         self._read_backlog = read_backlog
         self._backlog = Backlog()
@@ -42,6 +53,16 @@ class ProcessBus:
     @property
     def instance(self) -> str:
         return self._instance
+
+    def publisher(self, service: ServiceName) -> Publisher:
+        """Return how one service of this process publishes."""
+        return Publisher(
+            self._transport,
+            service,
+            events=self.events,
+            replies=self._replies,
+            handover=self.handover,
+        )
 
     async def start(self) -> None:
         await self._replies.start()
@@ -80,8 +101,9 @@ class ProcessBus:
         return await self._transport.get(VAULT, context.request_id)
 
     async def accept(self, command: Accept, fact: Accepted) -> None:
-        steps = next_steps(command, fact)
-        await self._publisher.follow_up(command, fact, steps, duration_s=0.0, delivery=1)
+        for following in next_steps(command, fact).commands:
+            await self._publisher.send(following)
+        self._publisher.tell(command, fact)
 
     async def abandon(self, context: RequestContext) -> None:
         await self._publisher.abandon(context)

@@ -66,9 +66,17 @@ class PullLoop:
     ``on_message`` settles its message and never raises but CancelledError.
     """
 
-    def __init__(self, transport: NatsTransport, consumer: Consumer, on_message: OnMessage) -> None:
+    def __init__(
+        self,
+        transport: NatsTransport,
+        consumer: Consumer,
+        on_message: OnMessage,
+        *,
+        concurrency: int,
+    ) -> None:
         self._client = transport.client
         self._consumer = consumer
+        self._limit = concurrency
         self._on_message = on_message
         self._subscription: Subscription | None = None
         self._inbox = ""
@@ -134,10 +142,9 @@ class PullLoop:
             await subscription.unsubscribe()
 
     async def _request_free_slots(self) -> None:
-        limit = self._consumer.concurrency
-        free = limit - len(self._tasks) - self._credits
+        free = self._limit - len(self._tasks) - self._credits
         # Few larger requests cost less than one for each slot that comes free.
-        worthwhile = free > 0 if self._credits <= 0 else free >= max(1, limit // 4)
+        worthwhile = free > 0 if self._credits <= 0 else free >= max(1, self._limit // 4)
         now = time.monotonic()
         if not worthwhile or not self._client.is_connected or now < self._not_before:
             return

@@ -11,7 +11,7 @@ from nats.js import api
 from pydantic import ValidationError
 
 from pointsman.contracts.identity import accepted_at
-from pointsman.contracts.messages import Event
+from pointsman.contracts.messages import Event, event_id, parse_events
 from pointsman.contracts.topology import LLM_EVENTS
 from pointsman.runtime.nats_transport import NatsTransport
 
@@ -53,12 +53,17 @@ async def read_stream(
 async def read_events(
     transport: NatsTransport, *, since: datetime | None = None
 ) -> AsyncGenerator[Event]:
-    """Yield the stored events, oldest first. What is no event is left out."""
+    """Yield each event once, oldest first, however often it is stored; skip what is no event."""
+    seen: set[str] = set()
     async for _, data in read_stream(transport, LLM_EVENTS, "llm.event.>", since=since):
         try:
-            yield Event.model_validate_json(data)
+            stored = parse_events(data)
         except ValidationError:
             continue
+        for event in stored.events:
+            if (key := event_id(event)) not in seen:
+                seen.add(key)
+                yield event
 
 
 async def events_of(transport: NatsTransport, request_id: str) -> list[Event]:

@@ -31,6 +31,10 @@ class Replies:
     async def start(self) -> None:
         await self._transport.listen(reply_subject(self._instance, "*"), self._received)
 
+    def is_here(self, ingress: str) -> bool:
+        """Whether frames for this ingress are for this process."""
+        return ingress == self._instance
+
     @contextmanager
     def subscribe(self, request_id: str) -> Generator["asyncio.Queue[Frame]"]:
         """Return the queue on which the frames of one request arrive."""
@@ -41,16 +45,24 @@ class Replies:
         finally:
             del self._waiting[request_id]
 
-    async def _received(self, subject: str, payload: bytes) -> None:
-        queue = self._waiting.get(subject.rsplit(".", 1)[-1])
+    def deliver(self, request_id: str, frame: Frame) -> None:
+        """Give a frame to whoever waits for it in this process."""
+        queue = self._waiting.get(request_id)
         if queue is None:
             return  # The client went away, or had its answer already.
         try:
-            queue.put_nowait(FRAME.validate_json(payload))
+            queue.put_nowait(frame)
+        except asyncio.QueueFull:
+            log.warning("frame.dropped", request_id=request_id)
+
+    async def _received(self, subject: str, payload: bytes) -> None:
+        request_id = subject.rsplit(".", 1)[-1]
+        if request_id not in self._waiting:
+            return
+        try:
+            self.deliver(request_id, FRAME.validate_json(payload))
         except ValidationError:
             log.warning("frame.undecodable", subject=subject)
-        except asyncio.QueueFull:
-            log.warning("frame.dropped", subject=subject)
 
 
 class Cancellations:

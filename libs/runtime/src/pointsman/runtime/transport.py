@@ -10,6 +10,9 @@ from typing import Protocol
 
 from pointsman.contracts.topology import Bucket
 
+PUBLISH_ID = "Nats-Msg-Id"
+"""The header that holds a message's publish id."""
+
 OnMessage = Callable[["Inbound"], Awaitable[None]]
 OnFrame = Callable[[str, bytes], Awaitable[None]]
 
@@ -61,4 +64,8 @@ class Transport(Protocol):
 
     async def get(self, bucket: Bucket, key: str) -> bytes | None:
         """Return the value of ``key``, or None."""
+        ...
+
+    async def has_any(self, bucket: Bucket, prefix: str) -> bool:
+        """Whether any key begins with ``prefix`` and a dot."""
         ...

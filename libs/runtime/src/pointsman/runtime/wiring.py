@@ -4,7 +4,8 @@ Owns one subscriber per consumer of the topology. A real process does not start 
 it pulls by itself (``pull``), several times cheaper, into the same ``Delivery`` (docs/adr/0004).
 """
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import Any
@@ -12,11 +13,12 @@ from typing import Any
 from faststream import AckPolicy, FastStream
 from faststream.nats import JStream, NatsBroker, NatsMessage, PullSub, TestNatsBroker
 
+from pointsman.contracts.parts import ServiceName
 from pointsman.contracts.topology import CONSUMERS, LLM_DEAD, Bucket, Consumer, consumers_of
 from pointsman.runtime.delivery import Delivery
 from pointsman.runtime.process_bus import ProcessBus
-from pointsman.runtime.publishing import Publisher
 from pointsman.runtime.service import Service
+from pointsman.runtime.stage import Stage
 from pointsman.runtime.transport import Inbound, OnFrame, OnMessage
 
 
@@ -55,6 +57,11 @@ class MemoryTransport:
 
     async def get(self, bucket: Bucket, key: str) -> bytes | None:
         return self._buckets.get((bucket.name, key))
+
+    async def has_any(self, bucket: Bucket, prefix: str) -> bool:
+        return any(
+            name == bucket.name and key.startswith(f"{prefix}.") for name, key in self._buckets
+        )
 
 
 class _MemoryMessage:
@@ -95,31 +102,42 @@ def subscribe(broker: NatsBroker, consumer: Consumer, on_message: OnMessage) -> 
 
 @asynccontextmanager
 async def in_memory(
-    services: Sequence[Service[Any]],
+    services: Sequence[Service[Any]], *, fuse: Collection[ServiceName] = ()
 ) -> AsyncGenerator[tuple[ProcessBus, MemoryTransport]]:
     """Run ``services`` over FastStream's in-memory broker; yield a client's bus and the transport.
 
-    A publish returns after everything that follows from it has been handled.
+    A publish returns after everything that follows from it has been handled, and its facts stored.
+    ``fuse`` names the stages that call each other directly.
     """
     broker = NatsBroker()
     transport = MemoryTransport(broker)
     bus = ProcessBus(transport)
     await bus.start()
     async with AsyncExitStack() as stack:
+        stages: list[Stage] = []
         for service in services:
             deps = await stack.enter_async_context(service.resources(bus))
-            for consumer in consumers_of(service.name):
+            publisher = bus.publisher(service.name)
+            stages.append(Stage(service=service, deps=deps, publisher=publisher))
+        fused: dict[ServiceName, Stage] = {
+            stage.name: stage for stage in stages if stage.name in fuse
+        }
+        for stage in stages:
+            called: Mapping[ServiceName, Stage] = fused if stage.name in fused else {}
+            for consumer in consumers_of(stage.name):
                 if consumer.stream == LLM_DEAD:
                     continue  # Advisories are the real server's.
                 delivery = Delivery(
-                    service=service,
-                    consumer=consumer,
-                    publisher=Publisher(transport, service.name),
-                    deps=deps,
+                    stage=stage, consumer=consumer, fused=called, handover=bus.handover
                 )
                 subscribe(broker, consumer, delivery)
         await stack.enter_async_context(TestNatsBroker(broker))
-        yield bus, transport
+        storing = asyncio.create_task(bus.events.run())
+        try:
+            yield bus, transport
+        finally:
+            bus.events.close()
+            await storing
 
 
 def asyncapi() -> str:

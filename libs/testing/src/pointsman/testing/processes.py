@@ -1,15 +1,15 @@
-"""The seven services as processes of their own, to be killed and started again.
+"""The seven services as processes, one each or several together, to be killed and started again.
 
 Owns starting, killing and ending them; every one is stopped when the block ends.
 """
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from pointsman.contracts.topology import SERVICES
+from pointsman.contracts.parts import ServiceName
 from pointsman.runtime.child_process import end
 
 STOP_TIMEOUT_S = 10.0
@@ -24,14 +24,15 @@ class Processes:
         self._children: dict[str, asyncio.subprocess.Process] = {}
         log_dir.mkdir(parents=True, exist_ok=True)
 
-    async def start(self, name: str, *arguments: str) -> None:
-        """Run ``python -m pointsman.NAME ARGUMENTS`` under ``name``."""
+    async def start(self, name: str, services: Sequence[ServiceName]) -> None:
+        """Run ``services`` in one process under ``name``, as their images or an operator would."""
+        alone = (f"pointsman.{services[0]}",)
+        together = ("pointsman.cli.main", "run", *services)
         with (self._log_dir / f"{name}.log").open("ab") as output:
             self._children[name] = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
-                f"pointsman.{name}",
-                *arguments,
+                *(alone if len(services) == 1 else together),
                 env=self._environment,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
@@ -66,9 +67,3 @@ async def processes(log_dir: Path, environment: Mapping[str, str]) -> AsyncGener
         yield running
     finally:
         await running.stop()
-
-
-async def start_all(running: Processes) -> None:
-    """Start the seven services."""
-    for name in SERVICES:
-        await running.start(name)

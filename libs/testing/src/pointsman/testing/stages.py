@@ -13,7 +13,7 @@ from pointsman.contracts.messages import (
     CheckSafety,
     Classified,
     Classify,
-    Event,
+    Events,
     Execute,
     Executed,
     Fact,
@@ -83,7 +83,7 @@ async def judge_accepts(command: Judge) -> Judged:
     return Judged(model="scripted", verdict=verdict, usage=Usage(model="scripted"))
 
 
-async def record_nothing(command: Event) -> Recorded:
+async def record_nothing(command: Events) -> Recorded:
     return Recorded()
 
 

@@ -1,0 +1,153 @@
+"""Stores facts on LLM_EVENTS, many in one message and off the request's path.
+
+Owns the gathering, and who is told once a fact is stored. A command is settled only after its facts
+are, so nothing is lost when a process dies; the same fact may then be stored twice, which its
+``event_id`` tells.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from uuid import uuid4
+
+import structlog
+
+from pointsman.contracts.errors import Rejected, Retryable
+from pointsman.contracts.messages import Event, Events
+from pointsman.contracts.parts import ServiceName
+from pointsman.contracts.topology import LLM_EVENTS, MIXED_FACTS, event_subject
+from pointsman.contracts.wire import redacted_json
+from pointsman.runtime.handover import Handover
+from pointsman.runtime.transport import Transport
+
+log = structlog.get_logger()
+
+GATHER_S = 0.01
+"""How long the first fact of a message waits for others."""
+
+MAX_EVENTS = 256
+MAX_BYTES = 256 * 1024
+
+PATIENCE = timedelta(seconds=60)
+"""How long facts wait for a broker that is away, before their commands go back."""
+
+PAUSE_S = 0.5
+
+
+@dataclass(kw_only=True)
+class _Waiting:
+    """A fact that is not stored yet, and who waits for it."""
+
+    event: Event
+    stored: "asyncio.Future[None]"
+
+
+@dataclass(kw_only=True)
+class _Batch:
+    """What one message will hold."""
+
+    members: list[_Waiting] = field(default_factory=list[_Waiting])
+    bodies: list[bytes] = field(default_factory=list[bytes])
+
+    @property
+    def payload(self) -> bytes:
+        return b'{"type":"events","events":[' + b",".join(self.bodies) + b"]}"
+
+
+class EventWriter:
+    """Stores the facts of one process; ``host`` names it where its services' facts are mixed."""
+
+    def __init__(self, transport: Transport, host: ServiceName, handover: Handover) -> None:
+        self._transport = transport
+        self._handover = handover
+        self._host: ServiceName = host
+        self._waiting: list[_Waiting] = []
+        self._wake = asyncio.Event()
+        self._is_closing = False
+
+    def add(self, event: Event) -> "asyncio.Future[None]":
+        """Take a fact; the result tells when it is stored.
+
+        The future raises Retryable if the broker stays away, Rejected if it never takes the fact.
+        """
+        stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        # Nobody needs to listen: of an accepted request, the command itself is what must be stored.
+        stored.add_done_callback(_heard)
+        self._waiting.append(_Waiting(event=event, stored=stored))
+        self._wake.set()
+        return stored
+
+    async def run(self) -> None:
+        """Store what is added, until ``close`` and everything before it is stored."""
+        while not (self._is_closing and not self._waiting):
+            await self._wake.wait()
+            self._wake.clear()
+            if not self._is_closing:
+                await asyncio.sleep(GATHER_S)
+            while self._waiting:
+                await self._store(self._next_batch())
+
+    def close(self) -> None:
+        self._is_closing = True
+        self._wake.set()
+
+    def _next_batch(self) -> _Batch:
+        batch = _Batch()
+        size = 0
+        for waiting in self._waiting[:MAX_EVENTS]:
+            body = redacted_json(waiting.event)
+            if batch.members and size + len(body) > MAX_BYTES:
+                break
+            size += len(body)
+            batch.members.append(waiting)
+            batch.bodies.append(body)
+        del self._waiting[: len(batch.members)]
+        return batch
+
+    async def _store(self, batch: _Batch) -> None:
+        try:
+            await self._patiently(batch)
+        except (Retryable, Rejected) as error:
+            log.warning("events.unstored", events=len(batch.members), error=type(error).__name__)
+            for waiting in batch.members:
+                if not waiting.stored.done():
+                    waiting.stored.set_exception(error)
+        else:
+            for waiting in batch.members:
+                if not waiting.stored.done():
+                    waiting.stored.set_result(None)
+
+    async def _patiently(self, batch: _Batch) -> None:
+        give_up_at = time.monotonic() + PATIENCE.total_seconds()
+        message_id = f"events.{uuid4().hex}"
+        events = Events(events=tuple(waiting.event for waiting in batch.members))
+        self._handover.keep(message_id, events, "accounting")
+        while True:
+            try:
+                await self._transport.publish(
+                    self._subject(batch.members),
+                    batch.payload,
+                    stream=LLM_EVENTS,
+                    message_id=message_id,
+                    headers={},
+                )
+            except Retryable:
+                if time.monotonic() > give_up_at:
+                    raise
+                await asyncio.sleep(PAUSE_S)
+            else:
+                return
+
+    def _subject(self, members: Sequence[_Waiting]) -> str:
+        services: set[ServiceName] = {waiting.event.service for waiting in members}
+        kinds = {waiting.event.fact.type for waiting in members}
+        service = services.pop() if len(services) == 1 else self._host
+        return event_subject(service, kinds.pop() if len(kinds) == 1 else MIXED_FACTS)
+
+
+def _heard(stored: "asyncio.Future[None]") -> None:
+    """Take note of an error that nobody waits for; whoever waits gets it all the same."""
+    if not stored.cancelled():
+        stored.exception()

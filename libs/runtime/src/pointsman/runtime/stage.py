@@ -1,0 +1,85 @@
+"""One service of this process, ready to answer commands.
+
+Owns what holds for every answer, wherever its command came from: the deadline, and the memo of what
+was paid for. Settles nothing and publishes nothing else; that is ``delivery``'s.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar, cast
+
+from pointsman.contracts.errors import Retryable
+from pointsman.contracts.messages import BusCommand, Events, Expired, Fact, StageFact
+from pointsman.contracts.parts import ServiceName
+from pointsman.runtime.publishing import Publisher
+from pointsman.runtime.service import Service
+
+Result = TypeVar("Result")
+
+PATIENCE = timedelta(seconds=60)
+"""How long a computed fact waits for a broker that is away, before its message goes back."""
+
+PAUSE_S = 0.5
+
+GRACE = timedelta(seconds=1)
+"""What a handler may take beyond the deadline to say itself how it ended."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """A service, what its handler needs, and how it publishes."""
+
+    service: Service[Any]
+    deps: Any
+    publisher: Publisher
+
+    @property
+    def name(self) -> ServiceName:
+        return self.service.name
+
+    async def record(self, events: Events) -> Fact:
+        """Answer a message of facts: only accounting does."""
+        return await self.service.handle(events, deps=self.deps)
+
+    async def answer(self, command: BusCommand) -> Fact:
+        """Return the command's fact: computed, remembered, or that it came too late.
+
+        Raises: what the handler raises, and Retryable if the bus does not answer.
+        """
+        if self.service.is_memoized and not await self.publisher.is_new(command.context):
+            if known := await self.publisher.recall(command):
+                return known
+            if await self.publisher.has_ended(command.context):
+                return Expired(stage=self.name)
+        left = command.context.deadline - datetime.now(UTC)
+        if left <= timedelta(0):
+            return Expired(stage=self.name)
+        try:
+            async with asyncio.timeout((left + GRACE).total_seconds()):
+                fact = await self.service.handle(command, deps=self.deps)
+        except TimeoutError:
+            if datetime.now(UTC) < command.context.deadline:
+                raise  # The handler's own, and so an error like any other.
+            return Expired(stage=self.name)
+        if self.service.is_memoized:
+            paid = cast("StageFact", fact)
+            return await patiently(lambda: self.publisher.remember(command, paid))
+        return fact
+
+
+async def patiently(publish: Callable[[], Awaitable[Result]]) -> Result:
+    """Publish, waiting for a broker that is away: the work is done and should not be lost.
+
+    Raises: Retryable after ``PATIENCE``.
+    """
+    give_up_at = time.monotonic() + PATIENCE.total_seconds()
+    while True:
+        try:
+            return await publish()
+        except Retryable:
+            if time.monotonic() > give_up_at:
+                raise
+            await asyncio.sleep(PAUSE_S)

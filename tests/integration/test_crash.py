@@ -118,8 +118,9 @@ async def rig(
     transport: NatsTransport,
 ) -> AsyncGenerator[Rig]:
     port = free_port()
-    async with loadgen("models", "--speed", "20", log_dir=tmp_path / "logs") as models_port:
-        registry = point_registry_at(CONFIG / "models.yaml", models_port, tmp_path / "models.yaml")
+    async with loadgen("models", "--speed", "20", log_dir=tmp_path / "logs") as models:
+        await models.answering()
+        registry = point_registry_at(CONFIG / "models.yaml", models.port, tmp_path / "models.yaml")
         ledger_url = f"sqlite:///{tmp_path / 'ledger.sqlite'}"
         environment = {
             **os.environ,

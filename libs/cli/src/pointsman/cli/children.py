@@ -27,9 +27,29 @@ class ChildFailed(RuntimeError):
     """A child ended or did not answer; the message ends with the last lines it wrote."""
 
 
+class Child:
+    """A program that has been started; ``port`` is where it will answer."""
+
+    def __init__(self, process: asyncio.subprocess.Process, port: int, log_path: Path) -> None:
+        self.port = port
+        self._process = process
+        self._log_path = log_path
+
+    async def answering(self) -> None:
+        """Wait until it answers.
+
+        Raises: ChildFailed.
+        """
+        try:
+            await answering(self._process, self.port, patience_s=START_TIMEOUT_S)
+        except (ChildEnded, TimeoutError) as error:
+            tail = self._log_path.read_text(errors="replace")[-800:]
+            raise ChildFailed(f"{self._log_path.stem} did not start: {tail}") from error
+
+
 @asynccontextmanager
-async def loadgen(command: str, *arguments: str, log_dir: Path) -> AsyncGenerator[int]:
-    """Run a loadgen server (``models``, ``cloud``) and yield its port once it answers."""
+async def loadgen(command: str, *arguments: str, log_dir: Path) -> AsyncGenerator[Child]:
+    """Run a loadgen server (``models``, ``cloud``) inside the block; it may not answer yet."""
     port = free_port()
     log_dir.mkdir(parents=True, exist_ok=True)
     log_path = log_dir / f"{command}.log"
@@ -49,12 +69,7 @@ async def loadgen(command: str, *arguments: str, log_dir: Path) -> AsyncGenerato
             preexec_fn=die_with_parent,
         )
     try:
-        try:
-            await answering(process, port, patience_s=START_TIMEOUT_S)
-        except (ChildEnded, TimeoutError) as error:
-            tail = log_path.read_text(errors="replace")[-800:]
-            raise ChildFailed(f"{command} did not start: {tail}") from error
-        yield port
+        yield Child(process, port, log_path)
     finally:
         await end(process, patience_s=STOP_TIMEOUT_S)
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 
-from pointsman.cli.children import loadgen, point_registry_at
+from pointsman.cli.children import Child, loadgen, point_registry_at
 from pointsman.cli.platform import build_all, laptop_overrides
 from pointsman.contracts.parts import ServiceName
 from pointsman.contracts.topology import WORKERS
@@ -73,8 +73,8 @@ async def laptop(options: LaptopOptions) -> AsyncGenerator[Laptop]:
     """Start everything, wait until it is ready, and stop it on exit."""
     async with AsyncExitStack() as stack:
         load_registry(options.registry_path)  # Its faults are told by its own name.
+        world = await _world(options, stack)
         nats_url = await _bus(options, stack)
-        registry_path, models_url, cloud_url = await _world(options, stack)
         port = port_or_free(options.port)
         settings = ServiceSettings(nats_url=nats_url, **options.overrides)
         configure_logging(settings)
@@ -87,22 +87,22 @@ async def laptop(options: LaptopOptions) -> AsyncGenerator[Laptop]:
         overrides = laptop_overrides(
             nats_url=nats_url,
             state_dir=options.state_dir,
-            registry_path=registry_path,
+            registry_path=world.registry_path,
             route_path=options.route_path,
             port=port,
-            tools_endpoint=cloud_url,
+            tools_endpoint=world.cloud_url,
             **options.overrides,
         )
         services = await asyncio.to_thread(build_all, overrides)
         platform = await stack.enter_async_context(running(services, fuse=options.fuse))
         base_url = f"http://127.0.0.1:{port}"
-        await wait_ready(base_url)
+        await asyncio.gather(wait_ready(base_url), *(c.answering() for c in world.children))
         yield Laptop(
             base_url=base_url,
             is_elsewhere=options.port not in {0, port},
             nats_url=nats_url,
-            registry_path=registry_path,
-            models_url=models_url,
+            registry_path=world.registry_path,
+            models_url=world.models_url,
             platform=platform,
             transport=transport,
         )
@@ -118,22 +118,34 @@ async def _bus(options: LaptopOptions, stack: AsyncExitStack) -> str:
     return server.url
 
 
-async def _world(
-    options: LaptopOptions, stack: AsyncExitStack
-) -> tuple[Path, str | None, str | None]:
-    """Start the simulated models and the local cloud; return registry, their URLs."""
+@dataclass(frozen=True, kw_only=True)
+class _World:
+    """What the services talk to. The children start while the services do."""
+
+    registry_path: Path
+    models_url: str | None = None
+    cloud_url: str | None = None
+    children: tuple[Child, ...] = ()
+
+
+async def _world(options: LaptopOptions, stack: AsyncExitStack) -> _World:
+    """Start the simulated models and the local cloud, if they are wanted."""
     if not options.simulated:
-        return options.registry_path, None, None
+        return _World(registry_path=options.registry_path)
     logs = options.state_dir / "logs"
-    models = loadgen("models", "--speed", str(options.speed), log_dir=logs)
-    cloud = loadgen("cloud", log_dir=logs)
-    models_port = await stack.enter_async_context(models)
+    starting = loadgen("models", "--speed", str(options.speed), log_dir=logs)
+    models = await stack.enter_async_context(starting)
+    cloud = await stack.enter_async_context(loadgen("cloud", log_dir=logs))
     options.say("simulated models (not real ones) and a local cloud (moto) start")
-    cloud_port = await stack.enter_async_context(cloud)
     registry = point_registry_at(
-        options.registry_path, models_port, options.state_dir / "models.yaml"
+        options.registry_path, models.port, options.state_dir / "models.yaml"
     )
-    return registry, f"http://127.0.0.1:{models_port}", f"http://127.0.0.1:{cloud_port}"
+    return _World(
+        registry_path=registry,
+        models_url=f"http://127.0.0.1:{models.port}",
+        cloud_url=f"http://127.0.0.1:{cloud.port}",
+        children=(models, cloud),
+    )
 
 
 async def wait_ready(base_url: str) -> None:

@@ -104,7 +104,7 @@ def run(services: tuple[ServiceName, ...], fuse: Collection[ServiceName]) -> Non
     from pointsman.cli.platform import build_service
     from pointsman.runtime.app import run as run_services
 
-    chosen = [name for name in SERVICES if name in services]
+    chosen: list[ServiceName] = [name for name in SERVICES if name in services]
     run_services(*(build_service(name) for name in chosen), fuse=fuse)
 
 

@@ -33,29 +33,22 @@ registry_option = click.option(
 )
 
 
-class Fuse(click.ParamType):
-    """A list of stages, such as ``safety,classifier``; ``all``, or ``none``."""
-
-    name = "stages"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Collection[ServiceName]:
-        words = [word.strip() for word in str(value).split(",") if word.strip()]
-        if words == ["all"]:
-            return WORKERS
-        if words == ["none"]:
-            return ()
-        chosen = tuple(worker for worker in WORKERS if worker in words)
-        if len(chosen) != len(set(words)):
-            unknown = sorted(set(words) - set(WORKERS))
-            self.fail(f"{', '.join(unknown)}: a stage is one of {', '.join(WORKERS)}", param, ctx)
-        return chosen
+def _stages(ctx: click.Context, param: click.Parameter, value: str) -> Collection[ServiceName]:
+    words = {word.strip() for word in value.split(",") if word.strip()}
+    if words == {"all"}:
+        return WORKERS
+    if words == {"none"}:
+        return ()
+    if unknown := sorted(words - set(WORKERS)):
+        reason = f"{', '.join(unknown)}: a stage is one of {', '.join(WORKERS)}"
+        raise click.BadParameter(reason, ctx, param)
+    return tuple(worker for worker in WORKERS if worker in words)
 
 
 fuse_option = click.option(
     "--fuse",
-    type=Fuse(),
+    metavar="STAGES",
+    callback=_stages,
     default="all",
     envvar="POINTSMAN_FUSE",
     show_default=True,

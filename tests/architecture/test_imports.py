@@ -26,16 +26,29 @@ HEAVY = (
     "botocore",
     "boto3",
     "httpx",
+    "aiohttp",
+    "certifi",
+    "onnxruntime",
+    "tokenizers",
     "sqlalchemy",
     "psycopg",
 )
 # Importing an app must not even load these: a service that is not chosen costs nothing.
-LOADED_LATE = ("torch", "transformers", "sentence_transformers", "guardrails", "botocore", "boto3")
+LOADED_LATE = (
+    "torch",
+    "transformers",
+    "sentence_transformers",
+    "onnxruntime",
+    "guardrails",
+    "botocore",
+    "boto3",
+)
 
 DOMAIN_LIBRARIES = (
     "pydantic",
     "pydantic_core",
     "annotated_types",
+    "typing_extensions",
     "numpy",
     "pointsman.contracts",
     "pointsman.routes",
@@ -91,7 +104,7 @@ OPENING = {
 
 # The environment is the settings' work. Beyond them, with the reason:
 ENVIRONMENT_USERS = {
-    "services/classifier/src/pointsman/classifier/adapters.py": "sets what the embedding libraries "
+    "libs/embedding/src/pointsman/embedding/reference.py": "sets what the embedding libraries "
     "read while they are imported, so that they ask no hub",
 }
 

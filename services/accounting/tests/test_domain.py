@@ -5,7 +5,13 @@ from decimal import Decimal
 
 import pytest
 
-from pointsman.accounting.domain import Entry, OutcomeEntry, exact_usd, posting_of
+from pointsman.accounting.domain import (
+    Entry,
+    OutcomeEntry,
+    exact_usd,
+    posting_of,
+    postings_of,
+)
 from pointsman.contracts.errors import ErrorCode, Rejected
 from pointsman.contracts.messages import (
     Accepted,
@@ -14,6 +20,7 @@ from pointsman.contracts.messages import (
     Completed,
     DeadLettered,
     Event,
+    Events,
     Executed,
     Expired,
     Failed,
@@ -60,10 +67,12 @@ def attempt(number: int, cost: str) -> AttemptSummary:
     )
 
 
+def told(fact: PublishedFact, service: ServiceName, number: int = 1) -> Event:
+    return Event(service=service, context=CONTEXT, at=AT, duration_s=0.5, attempt=number, fact=fact)
+
+
 def posted(fact: PublishedFact, service: ServiceName, number: int = 1) -> Entry | OutcomeEntry:
-    return posting_of(
-        Event(service=service, context=CONTEXT, at=AT, duration_s=0.5, attempt=number, fact=fact)
-    )
+    return posting_of(told(fact, service, number))
 
 
 @pytest.mark.parametrize(
@@ -179,3 +188,18 @@ def test_a_total_that_is_not_the_sum_of_its_attempts_is_kept_as_told() -> None:
 def test_an_amount_no_row_can_hold_is_rejected(amount: str) -> None:
     with pytest.raises(Rejected):
         exact_usd(Decimal(amount))
+
+
+def test_one_event_without_a_line_does_not_hide_the_others() -> None:
+    impossible = Executed(status="succeeded", model="m", usage=usage("1e30"))
+    events = (
+        told(Accepted(model="auto", messages=1), "ingress"),
+        told(impossible, "executor"),
+        told(Blocked(request_id=CONTEXT.request_id), "safety"),
+    )
+
+    postings, rejected = postings_of(Events(events=events))
+
+    assert [type(posting) for posting in postings] == [Entry, OutcomeEntry]
+    assert isinstance(rejected, Rejected)
+    assert postings_of(Events(events=events[::2])) == (postings, None)

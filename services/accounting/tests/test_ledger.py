@@ -3,7 +3,7 @@
 import asyncio
 import random
 import uuid
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -27,6 +27,7 @@ from pointsman.contracts.errors import ErrorCode, Rejected, Retryable
 from pointsman.contracts.messages import (
     Completed,
     Event,
+    Events,
     Executed,
     Expired,
     Failed,
@@ -101,17 +102,26 @@ async def writing(
     async with open_writer(
         url,
         batch_rows=64,
-        queue_rows=100,
         write_timeout=timedelta(seconds=20),
         lock_timeout=lock_timeout,
     ) as ledger:
         yield ledger
 
 
+async def recorded(ledger: LedgerWriter, *events: Event) -> int:
+    """Record ``events`` as one message and return the rows it wrote."""
+    return (await record(Events(events=events), deps=Deps(ledger=ledger))).rows
+
+
 async def record_all(url: str, *events: Event) -> list[int]:
-    """Record ``events`` one after the other and return the rows each wrote."""
+    """Record ``events`` one after the other, a message each, and return the rows each wrote."""
     async with writing(url) as ledger:
-        return [(await record(one, deps=Deps(ledger=ledger))).rows for one in events]
+        return [await recorded(ledger, one) for one in events]
+
+
+def messages_of(events: Sequence[Event], size: int) -> list[Sequence[Event]]:
+    """Cut ``events`` into messages of ``size``."""
+    return [events[start : start + size] for start in range(0, len(events), size)]
 
 
 def report(url: str) -> Report:
@@ -142,7 +152,10 @@ async def test_a_restarted_writer_knows_what_was_recorded(ledger_url: str) -> No
     assert report(ledger_url).totals.cost_usd == 2 * COST
 
 
-async def test_a_thousand_concurrent_events_with_duplicates_sum_exactly(ledger_url: str) -> None:
+@pytest.mark.parametrize("message_size", [1, 50, 500])
+async def test_a_thousand_concurrent_events_with_duplicates_sum_exactly(
+    ledger_url: str, message_size: int
+) -> None:
     chance = random.Random(20260504)
     costs = {number: Decimal(chance.randrange(1, 10**11)).scaleb(-12) for number in range(500)}
     charges = [event(number, "executor", executed(cost)) for number, cost in costs.items()]
@@ -152,9 +165,11 @@ async def test_a_thousand_concurrent_events_with_duplicates_sum_exactly(ledger_u
     chance.shuffle(events)
 
     async with writing(ledger_url) as ledger:
-        facts = await asyncio.gather(*(record(one, deps=Deps(ledger=ledger)) for one in events))
+        rows = await asyncio.gather(
+            *(recorded(ledger, *message) for message in messages_of(events, message_size))
+        )
 
-    assert sum(fact.rows for fact in facts) == len(unique) == 1000
+    assert sum(rows) == len(unique) == 1000
     result = report(ledger_url)
     assert result.totals.cost_usd == sum(costs.values())
     assert (result.totals.entries, result.totals.requests) == (500, 500)
@@ -162,7 +177,7 @@ async def test_a_thousand_concurrent_events_with_duplicates_sum_exactly(ledger_u
     assert result.consistency.is_consistent
 
 
-async def test_events_that_wait_together_share_a_transaction(ledger_url: str) -> None:
+async def test_messages_that_wait_together_share_a_transaction(ledger_url: str) -> None:
     commits: list[object] = []
     count = commits.append
     sqlalchemy_event.listen(Engine, "commit", count)
@@ -170,10 +185,7 @@ async def test_events_that_wait_together_share_a_transaction(ledger_url: str) ->
         async with writing(ledger_url) as ledger:
             commits.clear()  # the schema's own
             await asyncio.gather(
-                *(
-                    record(event(number, "executor", executed()), deps=Deps(ledger=ledger))
-                    for number in range(640)
-                )
+                *(recorded(ledger, event(number, "executor", executed())) for number in range(640))
             )
     finally:
         sqlalchemy_event.remove(Engine, "commit", count)
@@ -235,18 +247,21 @@ async def test_a_model_that_ran_twice_is_charged_once_and_the_second_bill_is_not
 
 
 @pytest.mark.parametrize("is_charge_first", [True, False])
-@pytest.mark.parametrize("is_one_batch", [True, False])
+@pytest.mark.parametrize("shared", ["message", "transaction", "nothing"])
 async def test_a_charge_survives_an_expiry_of_the_same_attempt(
-    ledger_url: str, is_charge_first: bool, is_one_batch: bool
+    ledger_url: str, is_charge_first: bool, shared: str
 ) -> None:
     pair = [event(1, "executor", executed()), event(1, "executor", Expired(stage="executor"))]
     events = pair if is_charge_first else pair[::-1]
 
-    if is_one_batch:
-        async with writing(ledger_url) as ledger:
-            await asyncio.gather(*(record(one, deps=Deps(ledger=ledger)) for one in events))
-    else:
-        await record_all(ledger_url, *events)
+    async with writing(ledger_url) as ledger:
+        if shared == "message":
+            assert await recorded(ledger, *events) == 1
+        elif shared == "transaction":
+            assert sum(await asyncio.gather(*(recorded(ledger, one) for one in events))) == 1
+        else:
+            rows = [await recorded(ledger, one) for one in events]
+            assert rows == ([1, 0] if is_charge_first else [1, 1])
 
     engine = open_ledger(ledger_url)
     [entry] = request_entries(engine, request_id(1))
@@ -281,17 +296,100 @@ def lock_entries(url: str) -> str:
 async def test_a_locked_database_is_retryable_and_recovers(ledger_url: str) -> None:
     other = create_engine(ledger_url)
     async with writing(ledger_url, lock_timeout=timedelta(milliseconds=100)) as ledger:
-        deps = Deps(ledger=ledger)
         with other.connect() as connection:
             connection.execute(text(lock_entries(ledger_url)))
             with pytest.raises(Retryable):
-                await record(event(1, "executor", executed()), deps=deps)
+                await recorded(ledger, event(1, "executor", executed()))
             assert ledger.problem is not None
             connection.rollback()
 
-        assert (await record(event(1, "executor", executed()), deps=deps)).rows == 1
+        assert await recorded(ledger, event(1, "executor", executed())) == 1
         assert ledger.problem is None
     other.dispose()
+
+
+async def test_a_message_comes_again_whole_when_the_database_was_away(ledger_url: str) -> None:
+    events = [event(number, "executor", executed()) for number in range(30)]
+    other = create_engine(ledger_url)
+    async with writing(ledger_url, lock_timeout=timedelta(milliseconds=100)) as ledger:
+        assert await recorded(ledger, *events[:10]) == 10
+        with other.connect() as connection:
+            connection.execute(text(lock_entries(ledger_url)))
+            with pytest.raises(Retryable):
+                await recorded(ledger, *events)
+            connection.rollback()
+
+        assert await recorded(ledger, *events) == 20
+    other.dispose()
+    totals = report(ledger_url).totals
+    assert (totals.entries, totals.cost_usd) == (30, 30 * COST)
+
+
+@pytest.mark.parametrize("size", [1, 15, 16, 17, 63, 64, 65, 100, 500])
+async def test_a_message_is_one_transaction_whatever_its_size(ledger_url: str, size: int) -> None:
+    commits: list[object] = []
+    count = commits.append
+    sqlalchemy_event.listen(Engine, "commit", count)
+    try:
+        async with writing(ledger_url) as ledger:
+            commits.clear()  # the schema's own
+            rows = await recorded(
+                ledger, *(event(number, "executor", executed()) for number in range(size))
+            )
+    finally:
+        sqlalchemy_event.remove(Engine, "commit", count)
+
+    assert (rows, len(commits)) == (size, 1)
+    assert report(ledger_url).totals.entries == size
+
+
+async def test_a_fact_that_is_told_twice_counts_once_however_messages_are_cut(
+    ledger_url: str,
+) -> None:
+    events = [event(number, "executor", executed()) for number in range(40)]
+
+    async with writing(ledger_url) as ledger:
+        assert await recorded(ledger, *events[:20], *events[10:30]) == 30
+        assert await recorded(ledger, *events[20:], *events[:5]) == 10
+
+    result = report(ledger_url)
+    assert (result.totals.entries, result.totals.cost_usd) == (40, 40 * COST)
+    assert result.consistency.refused == ()
+
+
+@pytest.mark.parametrize(
+    "impossible",
+    [executed(tokens=2**70), executed(cost=Decimal("1e30"))],
+    ids=["no integer", "no money"],
+)
+async def test_a_message_with_an_impossible_event_is_rejected_and_its_others_are_kept(
+    ledger_url: str, impossible: Executed
+) -> None:
+    events = [event(number, "executor", executed()) for number in range(20)]
+    events[7] = event(7, "executor", impossible)
+
+    async with writing(ledger_url) as ledger:
+        for _ in range(2):  # an operator may drive it again
+            with pytest.raises(Rejected):
+                await recorded(ledger, *events)
+
+    result = report(ledger_url)
+    assert (result.totals.entries, result.totals.cost_usd) == (19, 19 * COST)
+    assert result.consistency.refused == ()
+
+
+async def test_a_message_beside_an_impossible_one_is_recorded_once(ledger_url: str) -> None:
+    good = [event(number, "executor", executed()) for number in range(10)]
+    bad = [event(99, "executor", executed(tokens=2**70)), good[0], event(50, "judge", executed())]
+
+    async with writing(ledger_url) as ledger:
+        rows, refusal = await asyncio.gather(
+            recorded(ledger, *good), recorded(ledger, *bad), return_exceptions=True
+        )
+
+    assert isinstance(refusal, Rejected)
+    assert rows == 10
+    assert report(ledger_url).totals.entries == 11
 
 
 async def test_one_impossible_row_does_not_spoil_its_batch(ledger_url: str) -> None:
@@ -300,7 +398,7 @@ async def test_one_impossible_row_does_not_spoil_its_batch(ledger_url: str) -> N
 
     async with writing(ledger_url) as ledger:
         results = await asyncio.gather(
-            *(record(one, deps=Deps(ledger=ledger)) for one in events), return_exceptions=True
+            *(recorded(ledger, one) for one in events), return_exceptions=True
         )
 
     assert [n for n, result in enumerate(results) if isinstance(result, Rejected)] == [7]
@@ -310,21 +408,20 @@ async def test_one_impossible_row_does_not_spoil_its_batch(ledger_url: str) -> N
 async def test_what_was_appended_before_the_end_is_committed(ledger_url: str) -> None:
     async with asyncio.TaskGroup() as group, writing(ledger_url) as ledger:
         tasks = [
-            group.create_task(record(event(n, "executor", executed()), deps=Deps(ledger=ledger)))
-            for n in range(90)
+            group.create_task(recorded(ledger, event(n, "executor", executed()))) for n in range(90)
         ]
         await asyncio.sleep(0)  # every task has appended, none has its commit
 
-    assert [task.result().rows for task in tasks] == [1] * 90
+    assert [task.result() for task in tasks] == [1] * 90
     with pytest.raises(Retryable):
-        await record(event(1, "executor", executed()), deps=Deps(ledger=ledger))
+        await recorded(ledger, event(1, "executor", executed()))
 
 
 async def test_a_report_reads_while_the_service_writes(ledger_url: str) -> None:
     async with writing(ledger_url) as ledger:
-        await record(event(1, "executor", executed()), deps=Deps(ledger=ledger))
+        await recorded(ledger, event(1, "executor", executed()))
         assert (await asyncio.to_thread(report, ledger_url)).totals.entries == 1
-        assert (await record(event(2, "executor", executed()), deps=Deps(ledger=ledger))).rows == 1
+        assert await recorded(ledger, event(2, "executor", executed())) == 1
 
 
 async def test_a_ledger_of_a_newer_version_is_refused(ledger_url: str) -> None:
@@ -342,20 +439,20 @@ async def test_two_services_that_start_at_once_share_one_schema(ledger_url: str)
     async with writing(ledger_url) as one, writing(ledger_url) as two:
         rows = await asyncio.gather(
             *(
-                record(event(number, "executor", executed()), deps=Deps(ledger=ledger))
+                recorded(ledger, event(number, "executor", executed()))
                 for number in range(50)
                 for ledger in (one, two)
             )
         )
 
-    assert sum(fact.rows for fact in rows) == 50
+    assert sum(rows) == 50
     assert report(ledger_url).totals.cost_usd == 50 * COST
 
 
 async def test_a_connection_the_server_closed_is_replaced(postgresql_url: str) -> None:
     other = create_engine(postgresql_url)
     async with writing(postgresql_url) as ledger:
-        await record(event(1, "executor", executed()), deps=Deps(ledger=ledger))
+        await recorded(ledger, event(1, "executor", executed()))
         with other.begin() as connection:
             connection.execute(
                 text(
@@ -363,5 +460,5 @@ async def test_a_connection_the_server_closed_is_replaced(postgresql_url: str) -
                     "WHERE datname = current_database() AND pid <> pg_backend_pid()"
                 )
             )
-        assert (await record(event(2, "executor", executed()), deps=Deps(ledger=ledger))).rows == 1
+        assert await recorded(ledger, event(2, "executor", executed())) == 1
     other.dispose()

@@ -1,11 +1,13 @@
 """What the report says of a ledger, over SQLite and PostgreSQL."""
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
+from sqlalchemy import event
 
 from pointsman.accounting.adapters.postings import write
 from pointsman.accounting.adapters.report import Dimension, Report, ledger_report, open_ledger
@@ -178,6 +180,65 @@ def test_a_request_that_began_before_since_is_checked_whole(reporting: Reporting
     result = reporting(entry(1), outcome(1, at=later), since=later)
 
     assert result.consistency.is_consistent
+
+
+def test_sums_of_any_size_are_exact(reporting: Reporting) -> None:
+    large = Decimal("8999999.999999999999")  # in pico-USD, two of them are beyond 64 bits
+    count = 30
+
+    result = reporting(
+        *(entry(number, large) for number in range(count)),
+        *(outcome(number, large) for number in range(count)),
+    )
+
+    assert result.totals.cost_usd == count * large
+    assert [group.cost_usd for group in result.groups["model"]] == [count * large]
+    assert result.consistency.is_consistent
+
+
+def test_counts_of_any_size_are_exact(reporting: Reporting) -> None:
+    entries = [entry(number)._replace(input_tokens=2**62 + 1) for number in range(5)]
+
+    assert reporting(*entries).totals.input_tokens == 5 * (2**62 + 1)
+
+
+def test_a_request_that_cost_more_than_one_row_can_hold_is_a_mismatch(
+    reporting: Reporting,
+) -> None:
+    large = Decimal(8_000_000)
+
+    found = reporting(entry(1, large), entry(1, large, attempt=2), outcome(1, large)).consistency
+
+    [mismatch] = found.cost_mismatches
+    assert (mismatch.outcome_cost_usd, mismatch.entries_cost_usd) == (large, 2 * large)
+
+
+def test_a_report_since_a_moment_walks_no_whole_table(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'ledger.sqlite'}"
+    open_engine(url, lock_timeout=timedelta(seconds=5), for_writing=True).dispose()
+    engine = open_ledger(url)
+    asked: list[tuple[str, Sequence[object]]] = []
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def note(_c: object, _k: object, statement: str, values: Sequence[object], *_: object) -> None:
+        asked.append((statement, values))
+
+    ledger_report(engine, since=AT)
+    ledger_report(engine, since=AT, by="route")
+    queries = [(q, v) for q, v in asked if "FROM entries" in q or "FROM outcomes" in q]
+
+    with engine.connect() as connection:
+        steps = [
+            str(step.detail)
+            for query, values in queries
+            for step in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", tuple(values))
+        ]
+    engine.dispose()
+
+    assert len(queries) == 13
+    assert any("entries_at" in step for step in steps)
+    walked = [step for step in steps if step.startswith("SCAN") and step != "SCAN recent"]
+    assert walked == []
 
 
 def test_the_report_is_one_json_document_with_exact_money(reporting: Reporting) -> None:

@@ -20,7 +20,6 @@ def build(settings: Settings) -> Service[Deps]:
         async with open_writer(
             settings.ledger_url(),
             batch_rows=settings.batch_rows,
-            queue_rows=settings.queue_rows,
             write_timeout=settings.write_timeout,
             lock_timeout=settings.lock_timeout,
         ) as ledger:

@@ -3,10 +3,10 @@
 Owns the rows as values and the port they go to. Knows no database.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Context, Decimal
-from typing import Literal, Protocol, assert_never
+from typing import Literal, NamedTuple, Protocol, assert_never
 
 from pointsman.contracts.errors import Rejected
 from pointsman.contracts.messages import (
@@ -16,6 +16,7 @@ from pointsman.contracts.messages import (
     Completed,
     DeadLettered,
     Event,
+    Events,
     Executed,
     Expired,
     Failed,
@@ -39,44 +40,43 @@ UNCHARGED_STATUSES = ("expired", "dead_lettered")
 """Said by runtime, always free: such an entry gives way when the stage's real charge arrives."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Entry:
+class Entry(NamedTuple):
     """One line of the ledger, unique by (request_id, redrive, stage, attempt).
 
     ``status`` is the attempt's own word: succeeded, failed, cancelled, blocked, expired,
     dead_lettered, or the verdict's label. Token counts of tools are 0 except for toolrag.
+    A tuple, since it is the row as it is written: key first, then the moment, the amount last.
     """
 
     request_id: str
     redrive: int
     stage: ServiceName
     attempt: int
+    at: datetime
     namespace: str
     status: str
-    at: datetime
     duration_s: float
     model: str | None = None
     input_tokens: int = 0
     output_tokens: int = 0
-    cost_usd: Decimal = Decimal(0)
     model_calls: int = 0
     estimated: bool = False
     catalogue_tokens: int = 0
     bound_tokens: int = 0
+    cost_usd: Decimal = Decimal(0)
 
 
-@dataclass(frozen=True, kw_only=True)
-class OutcomeEntry:
-    """How a request ended, unique by (request_id, redrive).
+class OutcomeEntry(NamedTuple):
+    """How a request ended, unique by (request_id, redrive); a row as ``Entry`` is.
 
     ``cost_usd`` is what the client was told.
     """
 
     request_id: str
     redrive: int
+    at: datetime
     namespace: str
     kind: OutcomeKind
-    at: datetime
     code: str | None = None
     model: str | None = None
     route: str | None = None
@@ -94,11 +94,12 @@ Posting = Entry | OutcomeEntry
 class Ledger(Protocol):
     """Where postings are kept for good."""
 
-    async def append(self, posting: Posting) -> int:
-        """Keep ``posting`` and return the rows written: 1, or 0 if it was there before.
+    async def append(self, postings: Sequence[Posting]) -> int:
+        """Keep ``postings`` and return how many were not there before.
 
         Returns after the commit. A second, different posting under the same key changes nothing.
-        Raises: Retryable if the database does not take it now, Rejected if it never will.
+        Raises: Retryable if the database does not take them now, Rejected if it never will take
+        one of them; then the others are kept.
         """
         ...
 
@@ -106,6 +107,18 @@ class Ledger(Protocol):
     def problem(self) -> str | None:
         """Why the last write failed; None when it did not."""
         ...
+
+
+def postings_of(events: Events) -> tuple[list[Posting], Rejected | None]:
+    """Return the lines that ``events`` add to the ledger, and why one of them adds none."""
+    postings: list[Posting] = []
+    rejected: Rejected | None = None
+    for event in events.events:
+        try:
+            postings.append(posting_of(event))
+        except Rejected as error:
+            rejected = error
+    return postings, rejected
 
 
 def posting_of(event: Event) -> Posting:

@@ -1,9 +1,9 @@
-"""Record one event in the ledger."""
+"""Record the events of one message in the ledger."""
 
 from dataclasses import dataclass
 
-from pointsman.accounting.domain import Ledger, posting_of
-from pointsman.contracts.messages import Event, Recorded
+from pointsman.accounting.domain import Ledger, postings_of
+from pointsman.contracts.messages import Events, Recorded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -11,9 +11,14 @@ class Deps:
     ledger: Ledger
 
 
-async def record(event: Event, *, deps: Deps) -> Recorded:
-    """Return once the event's line is on disk; a line that was there before counts as recorded.
+async def record(events: Events, *, deps: Deps) -> Recorded:
+    """Return once every event's line is on disk; a line that was there before counts as recorded.
 
-    Raises: Retryable if the database is away, Rejected if it can never take this event.
+    Raises: Retryable if the database is away, Rejected if it can never take one of the events; the
+    others are on disk then, and driving the message again writes none of them twice.
     """
-    return Recorded(rows=await deps.ledger.append(posting_of(event)))
+    postings, rejected = postings_of(events)
+    rows = await deps.ledger.append(postings)
+    if rejected is not None:
+        raise rejected
+    return Recorded(rows=rows)

@@ -19,17 +19,12 @@ class Settings(ServiceSettings):
         default=256,
         ge=1,
         le=1000,
-        description="Most rows in one transaction; more means fewer syncs to disk under load.",
-    )
-    queue_rows: int = Field(
-        default=5000,
-        ge=1,
-        description="Most rows that wait for the writer; further events wait for room.",
+        description="Rows at which a transaction takes no further message and is committed.",
     )
     write_timeout: timedelta = Field(
         default=timedelta(seconds=8),
         gt=timedelta(0),
-        description="How long an event may wait for its commit before it goes back to the bus.",
+        description="How long a message may wait for its commit before it goes back to the bus.",
     )
     lock_timeout: timedelta = Field(
         default=timedelta(seconds=5),

@@ -4,17 +4,31 @@ Owns the statements. Runs in a thread; knows no event loop and no bus.
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import datetime
+from decimal import Decimal
+from functools import cache
+from itertools import chain
+from operator import attrgetter
+from typing import Any, NamedTuple, cast
 
-from sqlalchemy import Connection, Engine, Table, select, text, tuple_
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Engine, Table, select, tuple_
+from sqlalchemy.exc import DataError, IntegrityError
 
+from pointsman.accounting.adapters.exact_types import microseconds, pico_usd
 from pointsman.accounting.adapters.tables import conflicts, entries, outcomes
 from pointsman.accounting.domain import UNCHARGED_STATUSES, Entry, OutcomeEntry, Posting
 
 Key = tuple[Any, ...]
+
+ROW_ERRORS = (DataError, IntegrityError, ValueError, ArithmeticError)
+"""The database will never take this row: a NUL in a name, a count beyond 64 bits."""
+
+LARGEST_STATEMENT = 64
+"""Most rows in one INSERT: more save nothing, and 1,024 values are far from SQLite's 32,766."""
+
+_STEP = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,44 +42,75 @@ class Conflict:
 
 @dataclass(kw_only=True)
 class Written:
-    """What one transaction did: rows per posting, in their order, and conflicts seen first now."""
+    """What one transaction did: rows per posting, in their order, and conflicts seen first now.
+
+    ``rejected`` are the places of postings that the database will never take, and why.
+    """
 
     rows: list[int]
     conflicts: list[Conflict] = field(default_factory=list[Conflict])
+    rejected: dict[int, Exception] = field(default_factory=dict[int, Exception])
+
+
+class _Refused(NamedTuple):
+    """A row of ``conflicts``, in the order of a posting: its key, the moment, the amount last."""
+
+    request_id: str
+    redrive: int
+    stage: str
+    attempt: int
+    fingerprint: str
+    at: datetime
+    status: str
+    model: str | None
+    cost_usd: Decimal
+
+
+Row = Posting | _Refused
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Book:
-    """One table: its key, and the columns in which two postings of one key must agree."""
+    """One table: its columns, how many of them are its key, and where postings must agree.
+
+    ``if_there`` is what a row does whose key is there already.
+    """
 
     table: Table
-    key: tuple[str, ...]
-    compared: tuple[str, ...]
+    columns: tuple[str, ...]
+    key_size: int
+    compared: tuple[str, ...] = ()
+    if_there: str = "NOTHING"
 
-    def key_of(self, posting: Posting) -> Key:
-        return tuple(getattr(posting, name) for name in self.key)
+    @property
+    def key(self) -> tuple[str, ...]:
+        return self.columns[: self.key_size]
 
-    def values_of(self, posting: Posting) -> Key:
-        return tuple(getattr(posting, name) for name in self.compared)
+
+def _replacing() -> str:
+    """A row that stands free gives way to a charge, as in ``_gives_way``."""
+    values = ", ".join(f"{name} = excluded.{name}" for name in Entry._fields[4:])
+    free = ", ".join(f"'{status}'" for status in UNCHARGED_STATUSES)
+    return f"UPDATE SET {values} WHERE entries.status IN ({free}) AND excluded.model_calls > 0"
 
 
 _ENTRIES = _Book(
     table=entries,
-    key=("request_id", "redrive", "stage", "attempt"),
+    columns=Entry._fields,
+    key_size=4,
     compared=("status", "model", "input_tokens", "output_tokens", "cost_usd", "model_calls"),
+    if_there=_replacing(),
 )
 _OUTCOMES = _Book(
     table=outcomes,
-    key=("request_id", "redrive"),
+    columns=OutcomeEntry._fields,
+    key_size=2,
     compared=(
         "kind", "code", "model", "route", "revision", "target", "attempts", "score", "flagged",
         "cost_usd",
     ),
 )  # fmt: skip
-
-# Written out, because an executemany takes no bound parameters beside its rows.
-_STANDS_FREE = " OR ".join(f"entries.status = '{status}'" for status in UNCHARGED_STATUSES)
-_IS_REPLACED_BY_CHARGE = f"({_STANDS_FREE}) AND excluded.model_calls > 0"
+_CONFLICTS = _Book(table=conflicts, columns=_Refused._fields, key_size=5)
 
 Numbered = tuple[int, Posting]
 
@@ -76,24 +121,43 @@ def write(engine: Engine, postings: Sequence[Posting]) -> Written:
     Raises: SQLAlchemyError, ValueError or ArithmeticError; then nothing was written.
     """
     written = Written(rows=[0] * len(postings))
-    numbered = list(enumerate(postings))
     with engine.begin() as connection:
-        for book in (_ENTRIES, _OUTCOMES):
-            own = [item for item in numbered if _book_of(item[1]) is book]
-            if own:
-                _write_book(connection, book, own, written)
+        _write(connection, enumerate(postings), written)
     return written
 
 
-def _book_of(posting: Posting) -> _Book:
-    return _ENTRIES if isinstance(posting, Entry) else _OUTCOMES
+def write_apart(engine: Engine, postings: Sequence[Posting]) -> Written:
+    """Keep what the database takes of ``postings``, in one transaction; slower than ``write``.
+
+    Raises: SQLAlchemyError; then nothing was written.
+    """
+    written = Written(rows=[0] * len(postings))
+    with engine.begin() as connection:
+        for numbered in sorted(enumerate(postings), key=lambda item: _key_of(item[1])):
+            try:
+                with connection.begin_nested():
+                    _write(connection, [numbered], written)
+            except ROW_ERRORS as error:
+                written.rejected[numbered[0]] = error
+    return written
+
+
+def _write(connection: Connection, numbered: Iterable[Numbered], written: Written) -> None:
+    own_entries: list[Numbered] = []
+    own_outcomes: list[Numbered] = []
+    for item in numbered:
+        (own_entries if isinstance(item[1], Entry) else own_outcomes).append(item)
+    for book, own in ((_ENTRIES, own_entries), (_OUTCOMES, own_outcomes)):
+        if own:
+            _write_book(connection, book, own, written)
 
 
 def _write_book(
-    connection: Connection, book: _Book, numbered: Iterable[Numbered], written: Written
+    connection: Connection, book: _Book, numbered: Sequence[Numbered], written: Written
 ) -> None:
-    chosen, losers = _one_per_key(book, numbered)
-    inserted = _insert(connection, book, [posting for _, posting in chosen.values()])
+    chosen, losers = _one_per_key(numbered)
+    # In key order, so that two writers cannot deadlock.
+    inserted = _insert(connection, book, [chosen[key][1] for key in sorted(chosen)])
     for key, (number, posting) in chosen.items():
         if key in inserted:
             written.rows[number] = 1
@@ -104,22 +168,24 @@ def _write_book(
         written.conflicts += _refuse(connection, book, contested)
 
 
-def _one_per_key(
-    book: _Book, numbered: Iterable[Numbered]
-) -> tuple[dict[Key, Numbered], list[Posting]]:
+def _key_of(posting: Posting) -> Key:
+    return posting[:4] if isinstance(posting, Entry) else posting[:2]
+
+
+def _one_per_key(numbered: Sequence[Numbered]) -> tuple[dict[Key, Numbered], list[Posting]]:
     """The first posting of each key, except that a free one gives way to a charge."""
     chosen: dict[Key, Numbered] = {}
     losers: list[Posting] = []
-    for number, posting in numbered:
-        key = book.key_of(posting)
-        stands = chosen.get(key)
-        if stands is None:
-            chosen[key] = (number, posting)
-        elif _gives_way(stands[1], posting):
+    for item in numbered:
+        key = _key_of(item[1])
+        stands = chosen.setdefault(key, item)
+        if stands is item:
+            continue
+        if _gives_way(stands[1], item[1]):
             losers.append(stands[1])
-            chosen[key] = (number, posting)
+            chosen[key] = item
         else:
-            losers.append(posting)
+            losers.append(item[1])
     return chosen, losers
 
 
@@ -136,53 +202,58 @@ def _may_contest(posting: Posting) -> bool:
     return isinstance(posting, OutcomeEntry) or posting.model_calls > 0 or posting.cost_usd != 0
 
 
-def _insert(connection: Connection, book: _Book, postings: Sequence[Posting]) -> set[Key]:
-    """Insert what is new and return its keys. In key order, so that two writers cannot deadlock."""
-    table = book.table
-    statement = _insert_into(connection, table)
-    if table is entries:
-        offered = statement.excluded
-        statement = statement.on_conflict_do_update(
-            index_elements=list(book.key),
-            set_={name: offered[name] for name in table.c.keys() if name not in book.key},  # noqa: SIM118 (a column collection iterates columns)
-            where=text(_IS_REPLACED_BY_CHARGE),
-        )
-    else:
-        statement = statement.on_conflict_do_nothing(index_elements=list(book.key))
-    keys = [table.c[name] for name in book.key]
-    ordered = sorted(postings, key=book.key_of)
-    result = connection.execute(statement.returning(*keys), [vars(row) for row in ordered])
-    return {tuple(row) for row in result}
+def _insert(connection: Connection, book: _Book, rows: Sequence[Row]) -> set[Key]:
+    """Insert what is new and return its keys."""
+    is_sqlite = connection.dialect.name == "sqlite"
+    values = [_sqlite_row(book, row) for row in rows] if is_sqlite else rows
+    inserted: set[Key] = set()
+    for piece in _pieces(values):
+        # SQLAlchemy's own INSERT of many rows writes the statement anew each time: 20 us a row.
+        statement = _insert_statement(book, len(piece), "?" if is_sqlite else "%s")
+        result = connection.exec_driver_sql(statement, tuple(chain.from_iterable(piece)))
+        inserted.update(cast("Iterator[Key]", map(tuple, result)))
+    return inserted
 
 
-def _insert_into(connection: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
-    if connection.dialect.name == "postgresql":
-        return postgresql.insert(table)
-    return sqlite.insert(table)
+def _sqlite_row(book: _Book, row: Row) -> Key:
+    size = book.key_size
+    return (*row[:size], microseconds(row.at), *row[size + 1 : -1], pico_usd(row.cost_usd))
+
+
+def _pieces(rows: Sequence[Key]) -> Iterator[Sequence[Key]]:
+    """Cut into few pieces of few different lengths: a statement is written once a length."""
+    start = 0
+    while left := len(rows) - start:
+        size = min(LARGEST_STATEMENT, left - left % _STEP) or left
+        yield rows[start : start + size]
+        start += size
+
+
+@cache
+def _insert_statement(book: _Book, rows: int, mark: str) -> str:
+    key = ", ".join(book.key)
+    row = f"({', '.join([mark] * len(book.columns))})"
+    return (
+        f"INSERT INTO {book.table.name} ({', '.join(book.columns)})"
+        f" VALUES {', '.join([row] * rows)}"
+        f" ON CONFLICT ({key}) DO {book.if_there} RETURNING {key}"
+    )
 
 
 def _refuse(connection: Connection, book: _Book, postings: Sequence[Posting]) -> list[Conflict]:
     """Note postings that differ from what stands under their key; return those not yet noted."""
-    standing = _standing(connection, book, {book.key_of(posting) for posting in postings})
-    refused = {
-        (book.key_of(posting), _fingerprint(book, posting)): posting
-        for posting in postings
-        if book.values_of(posting) != standing[book.key_of(posting)]
-    }
-    if not refused:
-        return []
-    statement = _insert_into(connection, conflicts).on_conflict_do_nothing()
-    rows = [_conflict_row(book, posting) for posting in refused.values()]
-    returned = connection.scalars(statement.returning(conflicts.c.fingerprint), rows)
-    new = set(returned)
+    values_of = attrgetter(*book.compared)
+    standing = _standing(connection, book, {_key_of(posting) for posting in postings})
+    refused: dict[Key, tuple[_Refused, Posting]] = {}
+    for posting in postings:
+        if (values := values_of(posting)) != standing[_key_of(posting)]:
+            row = _refused(posting, values)
+            refused[row[: _CONFLICTS.key_size]] = row, posting
+    new = _insert(connection, _CONFLICTS, [refused[key][0] for key in sorted(refused)])
     return [
-        Conflict(
-            posting=posting,
-            stood=str(standing[key][0]),
-            offered=str(book.values_of(posting)[0]),
-        )
-        for (key, fingerprint), posting in refused.items()
-        if fingerprint in new
+        Conflict(posting=posting, stood=standing[_key_of(posting)][0], offered=row.status)
+        for key, (row, posting) in refused.items()
+        if key in new
     ]
 
 
@@ -190,25 +261,21 @@ def _standing(connection: Connection, book: _Book, keys: set[Key]) -> dict[Key, 
     columns = [book.table.c[name] for name in book.key]
     compared = [book.table.c[name] for name in book.compared]
     query = select(*columns, *compared).where(tuple_(*columns).in_(sorted(keys)))
-    size = len(columns)
+    size = book.key_size
     return {tuple(row[:size]): tuple(row[size:]) for row in connection.execute(query)}
 
 
-def _conflict_row(book: _Book, posting: Posting) -> dict[str, Any]:
+def _refused(posting: Posting, values: Key) -> _Refused:
     is_entry = isinstance(posting, Entry)
-    return {
-        "request_id": posting.request_id,
-        "redrive": posting.redrive,
-        "stage": posting.stage if is_entry else "outcome",
-        "attempt": posting.attempt if is_entry else 0,
-        "fingerprint": _fingerprint(book, posting),
-        "status": posting.status if is_entry else posting.kind,
-        "model": posting.model,
-        "cost_usd": posting.cost_usd,
-        "at": posting.at,
-    }
-
-
-def _fingerprint(book: _Book, posting: Posting) -> str:
-    content = (*book.key_of(posting), *book.values_of(posting))
-    return hashlib.sha256(repr(content).encode()).hexdigest()
+    content = repr((*_key_of(posting), *values))
+    return _Refused(
+        request_id=posting.request_id,
+        redrive=posting.redrive,
+        stage=posting.stage if is_entry else "outcome",
+        attempt=posting.attempt if is_entry else 0,
+        fingerprint=hashlib.sha256(content.encode()).hexdigest(),
+        at=posting.at,
+        status=posting.status if is_entry else posting.kind,
+        model=posting.model,
+        cost_usd=posting.cost_usd,
+    )

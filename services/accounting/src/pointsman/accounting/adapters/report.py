@@ -10,15 +10,21 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, computed_field
-from sqlalchemy import ColumnElement, Connection, Engine, and_, exists, func, literal, select, true
-
-from pointsman.accounting.adapters.tables import (
-    Usd,
-    conflicts,
-    entries,
-    open_engine,
-    outcomes,
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    FromClause,
+    Table,
+    and_,
+    exists,
+    func,
+    select,
+    true,
 )
+
+from pointsman.accounting.adapters.exact_types import comparable_sum, exact_sum
+from pointsman.accounting.adapters.tables import conflicts, entries, open_engine, outcomes
 from pointsman.accounting.domain import Entry, OutcomeEntry
 
 Dimension = Literal["namespace", "model", "route"]
@@ -174,7 +180,7 @@ def _snapshot(engine: Engine) -> dict[str, Any]:
 
 def _sums() -> tuple[ColumnElement[Any], ...]:
     def total(name: str) -> ColumnElement[Any]:
-        return func.coalesce(func.sum(entries.c[name]), 0).label(name)
+        return exact_sum(entries.c[name]).label(name)
 
     return (
         func.count(entries.c.request_id.distinct()).label("requests"),
@@ -182,19 +188,26 @@ def _sums() -> tuple[ColumnElement[Any], ...]:
         total("model_calls"),
         total("input_tokens"),
         total("output_tokens"),
-        _cost_sum().label("cost_usd"),
+        total("cost_usd"),
         func.count().filter(entries.c.estimated).label("estimated"),
         total("catalogue_tokens"),
         total("bound_tokens"),
     )
 
 
-def _cost_sum() -> ColumnElement[Decimal]:
-    return func.coalesce(func.sum(entries.c.cost_usd), literal(Decimal(0), Usd))
-
-
 def _recent(column: ColumnElement[datetime], since: datetime | None) -> ColumnElement[bool]:
     return true() if since is None else column >= since
+
+
+def _recent_rows(table: Table, since: datetime | None) -> FromClause:
+    """What the consistency of requests is asked of: rows ``since`` then, found by their index.
+
+    MATERIALIZED, because SQLite else walks the whole table in the order of its key.
+    """
+    if since is None:
+        return table
+    columns = (table.c.request_id, table.c.redrive, table.c.cost_usd, table.c.at)
+    return select(*columns).where(table.c.at >= since).cte("recent").prefix_with("MATERIALIZED")
 
 
 def _totals(connection: Connection, since: datetime | None) -> Totals:
@@ -238,51 +251,46 @@ def _outcomes(connection: Connection, since: datetime | None) -> tuple[dict[str,
 
 
 def _open_requests(connection: Connection, since: datetime | None) -> tuple[OpenRequest, ...]:
+    recent = _recent_rows(entries, since).c
     ended = exists().where(
-        and_(outcomes.c.request_id == entries.c.request_id, outcomes.c.redrive == entries.c.redrive)
+        and_(outcomes.c.request_id == recent.request_id, outcomes.c.redrive == recent.redrive)
     )
-    last_at = func.max(entries.c.at).label("last_at")
+    last_at = func.max(recent.at).label("last_at")
     query = (
-        select(entries.c.request_id, entries.c.redrive, last_at)
-        .where(~ended, _recent(entries.c.at, since))
-        .group_by(entries.c.request_id, entries.c.redrive)
+        select(recent.request_id, recent.redrive, last_at)
+        .where(~ended)
+        .group_by(recent.request_id, recent.redrive)
         .order_by(last_at)
     )
     return tuple(OpenRequest(**dict(row)) for row in connection.execute(query).mappings())
 
 
 def _cost_mismatches(connection: Connection, since: datetime | None) -> tuple[CostMismatch, ...]:
+    recent = _recent_rows(outcomes, since)
     # A re-driven request carries the attempts it made before, so its earlier entries count too.
-    source = outcomes.outerjoin(
+    source = recent.outerjoin(
         entries,
-        and_(
-            outcomes.c.request_id == entries.c.request_id, entries.c.redrive <= outcomes.c.redrive
-        ),
+        and_(entries.c.request_id == recent.c.request_id, entries.c.redrive <= recent.c.redrive),
     )
     query = (
         select(
-            outcomes.c.request_id,
-            outcomes.c.redrive,
-            outcomes.c.cost_usd.label("outcome_cost_usd"),
-            _cost_sum().label("entries_cost_usd"),
+            recent.c.request_id,
+            recent.c.redrive,
+            recent.c.cost_usd.label("outcome_cost_usd"),
+            exact_sum(entries.c.cost_usd).label("entries_cost_usd"),
         )
         .select_from(source)
-        .where(_recent(outcomes.c.at, since))
-        .group_by(outcomes.c.request_id, outcomes.c.redrive, outcomes.c.cost_usd)
-        .having(outcomes.c.cost_usd != _cost_sum())
-        .order_by(outcomes.c.request_id, outcomes.c.redrive)
+        .group_by(recent.c.request_id, recent.c.redrive, recent.c.cost_usd)
+        .having(recent.c.cost_usd != comparable_sum(entries.c.cost_usd))
+        .order_by(recent.c.request_id, recent.c.redrive)
     )
     return tuple(CostMismatch(**dict(row)) for row in connection.execute(query).mappings())
 
 
 def _outcomes_without_entries(connection: Connection, since: datetime | None) -> tuple[str, ...]:
-    has_entry = exists().where(entries.c.request_id == outcomes.c.request_id)
-    query = (
-        select(outcomes.c.request_id)
-        .where(~has_entry, _recent(outcomes.c.at, since))
-        .distinct()
-        .order_by(outcomes.c.request_id)
-    )
+    recent = _recent_rows(outcomes, since).c
+    has_entry = exists().where(entries.c.request_id == recent.request_id)
+    query = select(recent.request_id).where(~has_entry).distinct().order_by(recent.request_id)
     return tuple(connection.scalars(query))
 
 

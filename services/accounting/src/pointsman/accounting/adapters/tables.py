@@ -1,25 +1,21 @@
 """The ledger's tables and how a database is opened for them, SQLite or PostgreSQL.
 
-Owns the schema, the exact types and the connection settings. Money never passes through a float:
-``NUMERIC(20, 12)`` in PostgreSQL, whole pico-USD in SQLite, ``Decimal`` on this side.
+Owns the schema and the connection settings; the types of exact columns are in ``exact_types``.
 """
 
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
-    DateTime,
     Double,
     Engine,
     Index,
     Integer,
     MetaData,
-    Numeric,
     String,
     Table,
     create_engine,
@@ -29,16 +25,14 @@ from sqlalchemy import (
     select,
     text,
 )
-from sqlalchemy.engine import URL, Connection, Dialect
+from sqlalchemy.engine import URL, Connection
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
-from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from pointsman.accounting.adapters.exact_types import Instant, Usd
 
 SCHEMA_VERSION: Final = 1
 _SCHEMA_LOCK: Final = 7_305_004_021
 """Any number, the same for every process: services that start at once make the schema in turn."""
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_PICO_DIGITS: Final = 12
 
 
 class UnusableLedger(Exception):
@@ -48,56 +42,6 @@ class UnusableLedger(Exception):
         super().__init__(f"ledger at {where}: {reason}")
         self.where = where
         self.reason = reason
-
-
-class Usd(TypeDecorator[Decimal]):
-    """An exact amount of USD with twelve places."""
-
-    impl = Numeric(20, _PICO_DIGITS)
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        if dialect.name == "sqlite":
-            return dialect.type_descriptor(BigInteger())
-        return dialect.type_descriptor(Numeric(20, _PICO_DIGITS))
-
-    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> Decimal | int | None:
-        if value is None or dialect.name != "sqlite":
-            return value
-        return int(value.scaleb(_PICO_DIGITS))
-
-    def process_result_value(self, value: Decimal | int | None, dialect: Dialect) -> Decimal | None:
-        if value is None or dialect.name != "sqlite":
-            return cast("Decimal | None", value)
-        return Decimal(value).scaleb(-_PICO_DIGITS)
-
-
-class Instant(TypeDecorator[datetime]):
-    """A moment in UTC; SQLite has no such type, so there it is microseconds since 1970."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        if dialect.name == "sqlite":
-            return dialect.type_descriptor(BigInteger())
-        return dialect.type_descriptor(DateTime(timezone=True))
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | int | None:
-        if value is None or dialect.name != "sqlite":
-            return value
-        return (value - _EPOCH) // timedelta(microseconds=1)
-
-    def process_result_value(
-        self,
-        value: datetime | int | None,
-        dialect: Dialect,  # noqa: ARG002 (SQLAlchemy passes it by position)
-    ) -> datetime | None:
-        if value is None:
-            return None
-        if isinstance(value, datetime):
-            return value.astimezone(UTC)
-        return _EPOCH + timedelta(microseconds=value)
 
 
 metadata = MetaData()

@@ -1,5 +1,8 @@
 """Settings become the policy, and the built service says what it is."""
 
+import threading
+from typing import Any
+
 import pytest
 from pydantic import ValidationError
 
@@ -29,3 +32,12 @@ def test_service_is_named_and_not_memoized() -> None:
     service = build(Settings())
     assert service.name == "safety"
     assert not service.is_memoized
+
+
+async def test_what_takes_long_runs_in_the_services_thread_which_ends_with_it() -> None:
+    no_bus: Any = None
+    async with build(Settings()).resources(no_bus) as deps:
+        assert deps.aside is not None
+        name = deps.aside.submit(lambda: threading.current_thread().name).result()
+    assert name.startswith("safety")
+    assert name not in {thread.name for thread in threading.enumerate()}

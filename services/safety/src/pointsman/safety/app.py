@@ -1,11 +1,12 @@
 """The safety service, put together."""
 
 from collections.abc import AsyncGenerator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
 from pointsman.runtime.bus import Bus
 from pointsman.runtime.service import Service
-from pointsman.safety.adapters.guard import open_guards
+from pointsman.safety.adapters.guard import open_guard
 from pointsman.safety.domain import Policy
 from pointsman.safety.handler import Deps, check_safety
 from pointsman.safety.settings import Settings
@@ -16,13 +17,8 @@ def build(settings: Settings) -> Service[Deps]:
 
     @asynccontextmanager
     async def resources(bus: Bus) -> AsyncGenerator[Deps]:
-        async with open_guards(threads=settings.detector_threads) as guards:
-            yield Deps(
-                injection=guards.injection,
-                personal_data=guards.personal_data,
-                vault=bus,
-                policy=policy_of(settings),
-            )
+        with ThreadPoolExecutor(settings.detector_threads, thread_name_prefix="safety") as aside:
+            yield Deps(guard=await open_guard(), vault=bus, policy=policy_of(settings), aside=aside)
 
     return Service(name="safety", settings=settings, handle=check_safety, resources=resources)
 

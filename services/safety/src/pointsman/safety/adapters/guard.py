@@ -1,174 +1,112 @@
-"""The detectors as guardrails-ai Guards that tell nobody and remember nothing.
+"""The detectors as guardrails-ai validators that tell nobody and remember nothing.
 
-Owns the ports' implementations: joining a request's texts into one Guard call, and reading its
-outcome. The framework is behind ``validators``; what is detected is in ``domain``.
-Importing this module costs nothing; ``open_guards`` imports the framework.
+Owns the port's implementation: one run of the framework over a request, and what it said. The
+framework is behind ``validators``; what is detected is in ``domain``.
+Importing this module costs nothing; ``open_guard`` imports the framework.
 """
 
 import asyncio
 import warnings
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from functools import partial
+from typing import Final, Generic, TypeVar
 
 from pointsman.safety.domain import (
-    KINDS,
+    INJECTION,
+    PERSONAL_DATA,
     Assessment,
-    GuardFailed,
-    Kind,
-    Span,
+    Checked,
+    GuardFailure,
+    Spans,
     assess,
     find_personal_data,
 )
 
-if TYPE_CHECKING:
-    from guardrails import AsyncGuard
-
 SEPARATOR: Final = "\x1e"
-"""Stands between the texts of one Guard call (ASCII record separator); a space inside them."""
+"""Read as the space that it stands for (ASCII record separator): rules know spaces alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fault:
-    """One failed place of a validated value; ``reason`` is a rule or a kind, never matched text."""
+class Words:
+    """What one run validates: every text of a request, and those an attacker may have written."""
 
-    start: int
-    end: int
-    reason: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Report:
-    """What one validator found; it fails the value when there are faults."""
-
-    summary: str = ""
-    faults: tuple[Fault, ...] = ()
+    texts: tuple[str, ...]
+    untrusted: tuple[str, ...]
 
 
-Detector = Callable[[str], Report]
-
-
-def report_attack(value: str) -> Report:
-    """Report the worst of the joined texts: the score as summary, a fault for each rule."""
-    found = assess(value.split(SEPARATOR))
-    return Report(
-        summary=str(found.score),
-        faults=tuple(Fault(start=0, end=len(value), reason=rule) for rule in found.rules),
-    )
-
-
-def report_personal_data(value: str) -> Report:
-    """Report every place to mask in the joined texts."""
-    return Report(summary="personal data", faults=tuple(_faults(value.split(SEPARATOR))))
-
-
-def _faults(texts: Sequence[str]) -> Iterator[Fault]:
-    offset = 0
-    for text in texts:
-        for span in find_personal_data(text):
-            yield Fault(start=offset + span.start, end=offset + span.end, reason=span.kind)
-        offset += len(text) + 1
-
-
-def joined(texts: Sequence[str]) -> str:
-    return SEPARATOR.join(text.replace(SEPARATOR, " ") for text in texts)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Guards:
-    injection: "GuardedInjection"
-    personal_data: "GuardedPersonalData"
+class Report(Generic[T]):
+    """What one validator found. ``passes`` is the framework's verdict; the policy has its own."""
+
+    passes: bool
+    found: T | GuardFailure
 
 
-@asynccontextmanager
-async def open_guards(
+Detector = Callable[[Words], Report[T]]
+Run = Callable[[Words], tuple[Report[Assessment], Report[Spans]]]
+
+
+def report_attack(words: Words) -> Report[Assessment]:
+    found = assess(words.untrusted)
+    return Report(passes=not found.rules, found=found)
+
+
+def report_personal_data(words: Words) -> Report[Spans]:
+    found = tuple(find_personal_data(text) for text in words.texts)
+    return Report(passes=not any(found), found=found)
+
+
+async def open_guard(
     *,
-    threads: int = 1,
-    attack: Detector = report_attack,
-    personal_data: Detector = report_personal_data,
-) -> AsyncGenerator[Guards]:
-    """Import the framework, build both Guards, and end their threads afterwards."""
-    with ThreadPoolExecutor(threads, thread_name_prefix="safety") as executor:
-        yield await asyncio.to_thread(_build, executor, attack, personal_data)
+    attack: Detector[Assessment] = report_attack,
+    personal_data: Detector[Spans] = report_personal_data,
+) -> "GuardrailsGuard":
+    """Import the framework and return the Guard port over it; takes seconds, beside the loop."""
+    return await asyncio.to_thread(_build, attack, personal_data)
 
 
-def _build(executor: Executor, attack: Detector, personal_data: Detector) -> Guards:
+def _build(attack: Detector[Assessment], personal_data: Detector[Spans]) -> "GuardrailsGuard":
     with warnings.catch_warnings():
         # typer, which the framework imports for its command line, uses names that click 9 drops.
         warnings.simplefilter("ignore", DeprecationWarning)
         from pointsman.safety.adapters import validators
     validators.silence_framework()
-    injection = validators.InjectionValidator(attack, executor)
-    masking = validators.PersonalDataValidator(personal_data, executor)
-    return Guards(
-        injection=GuardedInjection(validators.guard_of("injection", injection)),
-        personal_data=GuardedPersonalData(validators.guard_of("personal_data", masking)),
-    )
-
-
-class GuardedInjection:
-    """The InjectionGuard port, over one Guard call for all texts."""
-
-    def __init__(self, guard: "AsyncGuard[str]") -> None:
-        self._guard = guard
-
-    async def assess(self, texts: Sequence[str]) -> Assessment:
-        report = await _validate(self._guard, joined(texts))
-        if not report.faults:
-            return Assessment()
-        return Assessment(
-            score=float(report.summary), rules=tuple(fault.reason for fault in report.faults)
+    return GuardrailsGuard(
+        validators.run_of(
+            partial(_attempt, INJECTION, attack), partial(_attempt, PERSONAL_DATA, personal_data)
         )
-
-
-class GuardedPersonalData:
-    """The PersonalDataGuard port, over one Guard call for all texts."""
-
-    def __init__(self, guard: "AsyncGuard[str]") -> None:
-        self._guard = guard
-
-    async def find(self, texts: Sequence[str]) -> tuple[tuple[Span, ...], ...]:
-        report = await _validate(self._guard, joined(texts))
-        remaining = iter(report.faults)
-        fault = next(remaining, None)
-        found: list[tuple[Span, ...]] = []
-        offset = 0
-        for text in texts:
-            spans: list[Span] = []
-            while fault is not None and fault.end <= offset + len(text):
-                start, end = fault.start - offset, fault.end - offset
-                spans.append(Span(start=start, end=end, kind=_KIND[fault.reason]))
-                fault = next(remaining, None)
-            found.append(tuple(spans))
-            offset += len(text) + 1
-        return tuple(found)
-
-
-_KIND: Final[dict[str, Kind]] = {kind: kind for kind in KINDS}
-
-
-async def _validate(guard: "AsyncGuard[str]", value: str) -> Report:
-    """Run one Guard call.
-
-    Its bookkeeping stays on the event loop, about a millisecond; the validator moves the
-    detector itself to a thread, because a long prompt takes a tenth of a second.
-    """
-    if not value.strip():
-        return Report()
-    try:
-        outcome: Any = await guard.validate(value)
-    except Exception as error:
-        raise GuardFailed(guard.name) from error
-    summaries = outcome.validation_summaries or ()
-    if outcome.validation_passed is None or (not outcome.validation_passed and not summaries):
-        raise GuardFailed(guard.name)
-    return Report(
-        summary=next((summary.failure_reason for summary in summaries), ""),
-        faults=tuple(
-            Fault(start=span.start, end=span.end, reason=span.reason)
-            for summary in summaries
-            for span in summary.error_spans or ()
-        ),
     )
+
+
+def _attempt(guard: str, detector: Detector[T], words: Words) -> Report[T]:
+    """Run a detector; one that fails must not take the other's report along."""
+    try:
+        return detector(words)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the policy decides, not the framework
+        return Report(passes=False, found=GuardFailure.of(guard, error))
+
+
+class GuardrailsGuard:
+    """The Guard port, over one run of the framework for all texts."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    def check(self, texts: Sequence[str], untrusted: Sequence[str]) -> Checked:
+        words = Words(texts=_read(texts), untrusted=_read(untrusted))
+        try:
+            attack, personal_data = self._run(words)
+        except Exception as error:  # noqa: BLE001 - a framework that fails is two failed guards
+            return Checked(
+                attack=GuardFailure.of(INJECTION, error),
+                personal_data=GuardFailure.of(PERSONAL_DATA, error),
+            )
+        return Checked(attack=attack.found, personal_data=personal_data.found)
+
+
+def _read(texts: Sequence[str]) -> tuple[str, ...]:
+    return tuple(text.replace(SEPARATOR, " ") for text in texts)

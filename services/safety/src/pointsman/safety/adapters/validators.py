@@ -1,19 +1,19 @@
-"""guardrails-ai itself: its switches, our registered validators, Guards built from them.
+"""guardrails-ai itself: its switches, our registered validators, and one run of them.
 
 The only module that imports the framework, which takes seconds; ``guard`` imports it when needed.
-Each switch here is closed in code because the documented ones read a file in the user's home, and
-``settings.rc.enable_metrics`` is read again from that file whenever a Guard is configured.
-Source: guardrails-ai 0.11, ``guard.py``, ``utils/hub_telemetry_utils.py``, ``logger.py``.
+The validators run in the framework's own validator service. A ``Guard`` is that service behind a
+parser of model output, a schema check and a history, which take ten times as long and which a
+request has no use for: nothing is parsed, corrected or asked again.
+Each switch here is closed in code because the documented ones read a file in the user's home.
+Source: guardrails-ai 0.11, ``run/runner.py``, ``utils/hub_telemetry_utils.py``, ``logger.py``.
 """
 
-import asyncio
 import logging
-from concurrent.futures import Executor
-from typing import Any
+from typing import Any, Final
 
-from guardrails import AsyncGuard
-from guardrails.classes.generic.stack import Stack
+from guardrails.classes.history import Iteration
 from guardrails.classes.rc import RC
+from guardrails.classes.validation.validator_logs import ValidatorLogs
 from guardrails.settings import settings as framework_settings
 from guardrails.types.on_fail import OnFailAction
 from guardrails.utils.hub_telemetry_utils import HubTelemetry
@@ -21,9 +21,15 @@ from guardrails.validator_base import (
     Validator,
     register_validator,  # pyright: ignore[reportUnknownVariableType] - annotated in part only
 )
-from guardrails_ai.types import ErrorSpan, FailResult, PassResult, ValidationResult
+from guardrails.validator_service import SequentialValidatorService
+from guardrails_ai.types import FailResult, PassResult, ValidationResult
 
-from pointsman.safety.adapters.guard import Detector
+from pointsman.safety.adapters.guard import Detector, Report, Run, Words
+from pointsman.safety.domain import Assessment, Spans
+
+_REPORT: Final = "report"
+_WHOLE: Final = "$"
+"""The JSON path of the validated value itself."""
 
 
 def silence_framework() -> None:
@@ -32,63 +38,34 @@ def silence_framework() -> None:
     Vendor telemetry: the singleton that would open an exporter is put in place without one.
     Tracing: the process's own spans would carry prompts. Logging: its handler keeps all records.
     """
-    framework_settings.rc = _closed_rc()
+    framework_settings.rc = RC.from_dict({"enable_metrics": False, "use_remote_inferencing": False})
     framework_settings.disable_tracing = True
     logging.getLogger("guardrails-ai").disabled = True
     if HubTelemetry._instance is None:  # pyright: ignore[reportPrivateUsage] - there is no public way
         HubTelemetry._instance = object.__new__(HubTelemetry)  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue] - declared None
 
 
-def _closed_rc() -> RC:
-    return RC.from_dict({"enable_metrics": False, "use_remote_inferencing": False})
-
-
-class _ClosedGuard(AsyncGuard[str]):
-    """A Guard that does not read the switches of the user's home when it is configured."""
-
-    def _load_rc(self) -> None:
-        framework_settings.rc = _closed_rc()
-
-
-class _Forgetful(Stack[Any]):
-    """A history that keeps nothing: calls hold the whole text."""
-
-    def push(self, item: Any) -> None:
-        del item
-
-
 class _DetectorValidator(Validator):
-    """Runs one detector in the executor and reports its faults as error spans."""
+    """Runs one detector; its report travels in the result's metadata."""
 
-    def __init__(self, detector: Detector, executor: Executor) -> None:
+    def __init__(self, detector: Detector[Any]) -> None:
         super().__init__(on_fail=OnFailAction.NOOP)
         self._detector = detector
-        self._executor = executor
 
     def _validate(self, value: Any, metadata: dict[str, Any]) -> ValidationResult:
         del metadata
         report = self._detector(value)
-        if not report.faults:
-            return PassResult()
-        return FailResult(
-            error_message=report.summary,
-            error_spans=[
-                ErrorSpan(start=fault.start, end=fault.end, reason=fault.reason)
-                for fault in report.faults
-            ],
-        )
-
-    async def async_validate(self, value: Any, metadata: dict[str, Any]) -> ValidationResult:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._executor, self.validate, value, metadata)
+        if report.passes:
+            return PassResult(metadata={_REPORT: report})
+        return FailResult(error_message=self.rail_alias, metadata={_REPORT: report})
 
 
 class InjectionValidator(_DetectorValidator):
-    """Fails on texts that attack the model's instructions or ask for secrets."""
+    """Fails on words that attack the model's instructions or ask for secrets."""
 
 
 class PersonalDataValidator(_DetectorValidator):
-    """Fails on texts that hold structured personal data or credentials."""
+    """Fails on words that hold structured personal data or credentials."""
 
 
 # Called rather than written as decorators, which the framework types as "some validator".
@@ -96,11 +73,29 @@ for _name, _validator in (
     ("pointsman/injection", InjectionValidator),
     ("pointsman/personal_data", PersonalDataValidator),
 ):
-    register_validator(name=_name, data_type="string")(_validator)  # pyright: ignore[reportUnknownMemberType]
+    register_validator(name=_name, data_type="object")(_validator)  # pyright: ignore[reportUnknownMemberType]
 
 
-def guard_of(name: str, validator: Validator) -> AsyncGuard[str]:
-    """Return a Guard over one validator, silent and without memory."""
-    guard = _ClosedGuard.for_string([validator], name=name)
-    guard.history = _Forgetful()
-    return guard
+def run_of(attack: Detector[Assessment], personal_data: Detector[Spans]) -> Run:
+    """Return the function that runs both validators over the words of one request."""
+    service = SequentialValidatorService(disable_tracer=True)
+    validators: list[Validator] = [InjectionValidator(attack), PersonalDataValidator(personal_data)]
+
+    def run(words: Words) -> tuple[Report[Assessment], Report[Spans]]:
+        # The framework's record of the run; it ends with this call, and the words in it.
+        iteration = Iteration(callId="", index=0)
+        service.validate(words, {}, {_WHOLE: validators}, iteration, _WHOLE, _WHOLE)
+        first, second = iteration.validator_logs
+        return _report_in(first), _report_in(second)
+
+    return run
+
+
+def _report_in(log: ValidatorLogs) -> Any:
+    """Return what the validator put there.
+
+    Raises: LookupError if it put nothing there.
+    """
+    result = log.validation_result
+    metadata: dict[str, Any] = result.metadata or {} if result else {}
+    return metadata[_REPORT]

@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from pointsman.safety.domain.rules import RULES, Rule
+from pointsman.safety.domain.rulebook import RULEBOOK
+from pointsman.safety.domain.rules import Rule
 from pointsman.safety.domain.views import views
 
 HIDDEN_WEIGHT: Final = 0.4
@@ -46,8 +47,8 @@ def _assess_one(text: str) -> Assessment:
     matched: dict[str, Rule] = {}
     is_hidden = False
     for view in views(text):
-        said = _REPORTED.sub("", view.text)
-        new = [rule for rule in RULES if rule.name not in matched and rule.matches(said)]
+        said = _REPORTED.sub("", view.text) if '"' in view.text else view.text
+        new = RULEBOOK.matches(said, passed_over=matched)
         matched.update((rule.name, rule) for rule in new)
         is_hidden = is_hidden or (view.is_hidden and any(rule.weight > 0 for rule in new))
     if not matched:

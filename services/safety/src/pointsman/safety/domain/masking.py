@@ -32,10 +32,13 @@ class Masked:
 
 
 def mask(request: ChatRequest, found: Sequence[Sequence[Span]]) -> Masked:
-    """Return the request with the spans of each of its texts (``texts_of``) replaced."""
-    texts = texts_of(request)
+    """Return the request with the spans of each of its texts (``texts_of``) replaced.
+
+    With nothing to replace it is the very same object.
+    """
     if not any(found):
         return Masked(request=request)
+    texts = texts_of(request)
     spans = _with_repetitions(texts, found)
     names = _Names(taken=_placeholders_in(request, texts))
     masked = [_replaced(text, inside, names) for text, inside in zip(texts, spans, strict=True)]

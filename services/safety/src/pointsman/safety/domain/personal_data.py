@@ -6,12 +6,14 @@ not looked for. Every pattern has bounded repeats, so the work grows with the te
 
 import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import combinations_with_replacement
 from typing import Final
 
+from pointsman.safety.domain.scan import any_case, holds, searchable
 from pointsman.safety.domain.secrets import find_secrets
 from pointsman.safety.domain.spans import Span, resolved
+from pointsman.safety.domain.windows import Window, around, matches
 
 _EMAIL: Final = re.compile(
     r"(?<![\w.+%-])[\w](?:[\w.+%'-]{0,62}[\w+%-])?@"
@@ -69,30 +71,58 @@ _VERSION_BEFORE: Final = re.compile(
 )
 
 
+_NUMBER: Final = re.compile(r"\d(?:[ ().+/-]{0,3}\d){6,}")
+"""Digits near each other, as many as the shortest number has: a card, an SSN or a phone in it."""
+
+_MAY_BE_NUMBER: Final = holds(r"\d(?:[ ().+/-]{0,3}\d){6}")
+_MAY_BE_IPV4: Final = holds(r"\d\.\d{1,3}\.\d{1,3}\.\d")
+_MAY_BE_IPV6: Final = holds(r"::|(?:[0-9A-Fa-f]{1,4}:){7}")
+_MAY_NAME_SSN: Final = holds(any_case("ssn|social security"))
+_IBAN_START: Final = re.compile(r"[A-Za-z]{2}\d\d")
+_MAY_BE_IBAN: Final = holds(r"[A-Za-z]{2}\d\d")
+
+
 def find_personal_data(text: str) -> tuple[Span, ...]:
     """Return every value to mask, secrets included, without overlaps, in text order."""
-    return resolved(
-        (
-            *find_secrets(text),
-            *(Span(start=m.start(), end=m.end(), kind="EMAIL") for m in _EMAIL.finditer(text)),
-            *_ssns(text),
-            *_cards(text),
-            *_ibans(text),
-            *_addresses(text),
-            *find_phones(text),
-        )
-    )
+    found = tuple(_found(searchable(text)))
+    return resolved(found) if found else ()
 
 
-def _ssns(text: str) -> Iterator[Span]:
-    for match in _SSN.finditer(text):
+def _found(text: str) -> Iterator[Span]:
+    yield from find_secrets(text)
+    if "@" in text:
+        yield from _emails(text)
+    if _MAY_BE_NUMBER(text):
+        # 48: a number of six digits or fewer and its extension, which may end in these digits.
+        # 16: the extension of a phone number, and what must not follow it.
+        near = around((m.span() for m in _NUMBER.finditer(text)), before=48, after=16)
+        yield from _ssns(text, near)
+        yield from _cards(text, near)
+        yield from find_phones(text, near)
+    if _MAY_BE_IBAN(text):
+        yield from _ibans(text)
+    if _MAY_BE_IPV4(text):
+        yield from _addresses(text, _IPV4)
+    if _MAY_BE_IPV6(text):
+        yield from _addresses(text, _IPV6)
+
+
+def _emails(text: str) -> Iterator[Span]:
+    places = (match.span() for match in re.finditer("@", text))
+    for match in matches(_EMAIL, text, around(places, before=70, after=420)):
+        yield Span(start=match.start(), end=match.end(), kind="EMAIL")
+
+
+def _ssns(text: str, near: Sequence[Window]) -> Iterator[Span]:
+    for match in matches(_SSN, text, near):
         yield Span(start=match.start(), end=match.end(), kind="SSN")
-    for match in _SSN_NAMED.finditer(text):
-        yield Span(start=match.start("value"), end=match.end("value"), kind="SSN")
+    if _MAY_NAME_SSN(text):
+        for match in _SSN_NAMED.finditer(text):
+            yield Span(start=match.start("value"), end=match.end("value"), kind="SSN")
 
 
-def _cards(text: str) -> Iterator[Span]:
-    for match in _DIGITS.finditer(text):
+def _cards(text: str, near: Sequence[Window]) -> Iterator[Span]:
+    for match in matches(_DIGITS, text, near):
         groups = list(re.finditer(r"\d+", match[0]))
         # Other numbers may stand before and after: any run of whole groups may be the card.
         for first, last in combinations_with_replacement(groups, 2):
@@ -110,7 +140,8 @@ def passes_luhn(digits: str) -> bool:
 
 
 def _ibans(text: str) -> Iterator[Span]:
-    for match in _IBAN.finditer(text):
+    places = (match.span() for match in _IBAN_START.finditer(text))
+    for match in matches(_IBAN, text, around(places, before=1, after=90)):
         length = _IBAN_LENGTHS.get(match[0][:2].upper(), 0)
         end = _end_of_characters(match[0], length)
         if end is None or match[0][end : end + 1].isalnum():
@@ -134,12 +165,11 @@ def passes_mod_97(iban: str) -> bool:
     return int("".join(str(int(character, 36)) for character in moved)) % 97 == 1
 
 
-def _addresses(text: str) -> Iterator[Span]:
-    for pattern in (_IPV4, _IPV6):
-        for match in pattern.finditer(text):
-            before = text[max(0, match.start() - 12) : match.start()]
-            if _is_somebodys_address(match[0]) and not _VERSION_BEFORE.search(before):
-                yield Span(start=match.start(), end=match.end(), kind="IP")
+def _addresses(text: str, pattern: re.Pattern[str]) -> Iterator[Span]:
+    for match in pattern.finditer(text):
+        before = text[max(0, match.start() - 12) : match.start()]
+        if _is_somebodys_address(match[0]) and not _VERSION_BEFORE.search(before):
+            yield Span(start=match.start(), end=match.end(), kind="IP")
 
 
 def _is_somebodys_address(text: str) -> bool:
@@ -180,13 +210,13 @@ _WORD_AFTER: Final = re.compile(r"[ ,-]{0,2}(?:office|fax|mobile|cell|home phone
 _DATE: Final = re.compile(r"(?:19|20)\d\d[ .-]\d\d[ .-]\d\d|\d\d[ .-]\d\d[ .-](?:19|20)\d\d")
 
 
-def find_phones(text: str) -> Iterator[Span]:
+def find_phones(text: str, near: Sequence[Window]) -> Iterator[Span]:
     """Yield phone numbers: by form where the form is unmistakable, else by the word beside them."""
     for pattern in (_NORTH_AMERICAN, _INTERNATIONAL, _IN_PARENTHESES, _TRUNK):
-        for match in pattern.finditer(text):
+        for match in matches(pattern, text, near):
             if _has_phone_digits(match[0], 8 if pattern is not _IN_PARENTHESES else 7):
                 yield Span(start=match.start(), end=match.end(), kind="PHONE")
-    for match in _GROUPS.finditer(text):
+    for match in matches(_GROUPS, text, near):
         if not _has_phone_digits(match[0], 7):
             continue
         before = text[max(0, match.start() - 32) : match.start()]

@@ -5,38 +5,48 @@ Owns thresholds, findings and the fail policy. Computes no score and touches no 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol, Self
 
 from pointsman.contracts.parts import Finding, PlaceholderCount, RequestContext
 from pointsman.safety.domain.injection import Assessment
 from pointsman.safety.domain.spans import Span
 
-GUARD_ERROR = "guard_error"
+INJECTION: Final = "injection"
+PERSONAL_DATA: Final = "personal_data"
+GUARD_ERROR: Final = "guard_error"
 
 Verdict = Literal["pass", "flag", "block"]
 
 
-class GuardFailed(Exception):
-    """A guard could not give an answer. ``guard`` names it; the cause is chained."""
-
-    def __init__(self, guard: str) -> None:
-        super().__init__(f"the {guard} guard failed")
-        self.guard = guard
+Spans = tuple[tuple[Span, ...], ...]
+"""The values to mask, for each text its own, in text order."""
 
 
-class InjectionGuard(Protocol):
-    """Says how much texts look like an attack."""
+@dataclass(frozen=True, kw_only=True)
+class GuardFailure:
+    """A guard could not give an answer. ``error`` is a class: its message may quote the text."""
 
-    async def assess(self, texts: Sequence[str]) -> Assessment:
-        """Raises: GuardFailed."""
-        ...
+    guard: str
+    error: str
+
+    @classmethod
+    def of(cls, guard: str, error: Exception) -> Self:
+        return cls(guard=guard, error=type(error).__name__)
 
 
-class PersonalDataGuard(Protocol):
-    """Finds the values to mask, for each text its own."""
+@dataclass(frozen=True, kw_only=True)
+class Checked:
+    """What both guards say of one request; either may have failed without the other."""
 
-    async def find(self, texts: Sequence[str]) -> tuple[tuple[Span, ...], ...]:
-        """Raises: GuardFailed."""
+    attack: Assessment | GuardFailure
+    personal_data: Spans | GuardFailure
+
+
+class Guard(Protocol):
+    """Says how much texts look like an attack, and where values stand that are to be masked."""
+
+    def check(self, texts: Sequence[str], untrusted: Sequence[str]) -> Checked:
+        """Look for personal data in ``texts`` and for attacks in ``untrusted``; never raises."""
         ...
 
 
@@ -68,12 +78,12 @@ def attack_findings(assessment: Assessment, verdict: Verdict) -> tuple[Finding, 
     """Return one finding for each rule; none when the request passes."""
     if verdict == "pass":
         return ()
-    return tuple(Finding(guard="injection", rule=rule, action=verdict) for rule in assessment.rules)
+    return tuple(Finding(guard=INJECTION, rule=rule, action=verdict) for rule in assessment.rules)
 
 
 def mask_findings(counts: Sequence[PlaceholderCount]) -> tuple[Finding, ...]:
     return tuple(
-        Finding(guard="personal_data", rule=count.kind.lower(), action="mask") for count in counts
+        Finding(guard=PERSONAL_DATA, rule=count.kind.lower(), action="mask") for count in counts
     )
 
 

@@ -8,39 +8,60 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from pointsman.safety.domain.scan import SPACE, any_case, holds
 from pointsman.safety.domain.spans import Span
 
 _FORMATS: Final = tuple(
-    re.compile(pattern)
-    for pattern in (
-        r"(?<![A-Za-z0-9])(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}(?![A-Za-z0-9])",  # AWS key id
-        r"(?<![A-Za-z0-9])gh[pousr]_[A-Za-z0-9]{36,255}(?![A-Za-z0-9])",  # GitHub
-        r"(?<![A-Za-z0-9])github_pat_[A-Za-z0-9_]{22,255}",
-        r"(?<![A-Za-z0-9])glpat-[A-Za-z0-9_-]{20,100}",  # GitLab
-        r"(?<![A-Za-z0-9])sk-(?:proj-|ant-|svcacct-|or-)?[A-Za-z0-9_-]{20,255}",  # OpenAI
-        r"(?<![A-Za-z0-9])[sr]k_(?:live|test)_[A-Za-z0-9]{16,255}",  # Stripe
-        r"(?<![A-Za-z0-9])xox[abeprs]-[A-Za-z0-9-]{10,255}",  # Slack
-        r"(?<![A-Za-z0-9])xapp-[A-Za-z0-9-]{10,255}",
-        r"(?<![A-Za-z0-9])AIza[A-Za-z0-9_-]{35}(?![A-Za-z0-9_-])",  # Google
-        r"(?<![A-Za-z0-9])hf_[A-Za-z0-9]{30,100}",  # Hugging Face
-        r"(?<![A-Za-z0-9])npm_[A-Za-z0-9]{36}(?![A-Za-z0-9])",
-        r"(?<![A-Za-z0-9])pypi-[A-Za-z0-9_-]{50,255}",
-        r"(?<![A-Za-z0-9])SG\.[A-Za-z0-9_-]{16,32}\.[A-Za-z0-9_-]{16,64}",  # SendGrid
-        r"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{10,4096}\.eyJ[A-Za-z0-9_-]{10,4096}"
-        r"\.[A-Za-z0-9_-]{10,1024}",  # JWT
-        # A URL that carries a password.
-        r"(?<![A-Za-z0-9])[a-z][a-z0-9+]{1,20}://[^\s:/@\"'<>]{0,100}:[^\s/@\"'<>]{1,200}@"
-        r"[^\s\"'<>]{1,300}",
+    (holds(mark), re.compile(pattern))
+    for mark, pattern in (
+        (  # AWS key id
+            "A(?:KI|SI|BI|CC)A",
+            r"(?<![A-Za-z0-9])(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}(?![A-Za-z0-9])",
+        ),
+        ("gh[pousr]_", r"(?<![A-Za-z0-9])gh[pousr]_[A-Za-z0-9]{36,255}(?![A-Za-z0-9])"),  # GitHub
+        ("github_pat_", r"(?<![A-Za-z0-9])github_pat_[A-Za-z0-9_]{22,255}"),
+        ("glpat-", r"(?<![A-Za-z0-9])glpat-[A-Za-z0-9_-]{20,100}"),  # GitLab
+        (  # OpenAI
+            "sk-[A-Za-z0-9_-]{20}",
+            r"(?<![A-Za-z0-9])sk-(?:proj-|ant-|svcacct-|or-)?[A-Za-z0-9_-]{20,255}",
+        ),
+        ("k_(?:live|test)_", r"(?<![A-Za-z0-9])[sr]k_(?:live|test)_[A-Za-z0-9]{16,255}"),  # Stripe
+        ("xox[abeprs]-", r"(?<![A-Za-z0-9])xox[abeprs]-[A-Za-z0-9-]{10,255}"),  # Slack
+        ("xapp-", r"(?<![A-Za-z0-9])xapp-[A-Za-z0-9-]{10,255}"),
+        ("AIza", r"(?<![A-Za-z0-9])AIza[A-Za-z0-9_-]{35}(?![A-Za-z0-9_-])"),  # Google
+        ("hf_", r"(?<![A-Za-z0-9])hf_[A-Za-z0-9]{30,100}"),  # Hugging Face
+        ("npm_", r"(?<![A-Za-z0-9])npm_[A-Za-z0-9]{36}(?![A-Za-z0-9])"),
+        ("pypi-", r"(?<![A-Za-z0-9])pypi-[A-Za-z0-9_-]{50,255}"),
+        (  # SendGrid
+            r"SG\.[A-Za-z0-9_-]{16}",
+            r"(?<![A-Za-z0-9])SG\.[A-Za-z0-9_-]{16,32}\.[A-Za-z0-9_-]{16,64}",
+        ),
+        (  # JWT
+            "eyJ[A-Za-z0-9_-]{10}",
+            r"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{10,4096}\.eyJ[A-Za-z0-9_-]{10,4096}"
+            r"\.[A-Za-z0-9_-]{10,1024}",
+        ),
+        (  # A URL that carries a password.
+            "://[^\\s:/@\"'<>]*:[^\\s/@\"'<>]+@",
+            r"(?<![A-Za-z0-9])[a-z][a-z0-9+]{1,20}://[^\s:/@\"'<>]{0,100}:[^\s/@\"'<>]{1,200}@"
+            r"[^\s\"'<>]{1,300}",
+        ),
     )
 )
+"""What a format cannot do without (``scan.holds``), and the format."""
 
 _NAMED: Final = tuple(
-    re.compile(pattern, re.IGNORECASE)
-    for pattern in (
-        # AWS secret access key: 40 characters say nothing without the name before them.
-        r"aws.{0,20}(?:secret|access).{0,20}?[=:\s][\"']?(?P<value>[A-Za-z0-9/+]{40})(?![A-Za-z0-9/+=])",
-        r"\bbearer\s(?P<value>[A-Za-z0-9._~+/-]{20,2048}={0,2})",
-        r"\b(?:AccountKey|SharedAccessKey)=(?P<value>[A-Za-z0-9+/]{20,200}={0,2})",
+    (holds(any_case(mark)), re.compile(pattern, re.IGNORECASE))
+    for mark, pattern in (
+        (  # AWS secret access key: 40 characters say nothing without the name before them.
+            "aws.{0,20}(?:secret|access)",
+            r"aws.{0,20}(?:secret|access).{0,20}?[=:\s][\"']?(?P<value>[A-Za-z0-9/+]{40})(?![A-Za-z0-9/+=])",
+        ),
+        (f"bearer{SPACE}", r"\bbearer\s(?P<value>[A-Za-z0-9._~+/-]{20,2048}={0,2})"),
+        (
+            "(?:account|access)key=",
+            r"\b(?:AccountKey|SharedAccessKey)=(?P<value>[A-Za-z0-9+/]{20,200}={0,2})",
+        ),
     )
 )
 
@@ -50,22 +71,40 @@ _ASSIGNED: Final = re.compile(
     re.IGNORECASE,
 )
 
+_MAY_BE_ASSIGNED: Final = holds(
+    any_case(
+        "(?:pass(?:word|wd|code|phrase)?|pwd|pw|secret|key|token)"
+        f"[\"']?{SPACE}{{0,3}}(?:=|:|is){SPACE}{{0,3}}[\"'`]?[^\\s\"'`<>]"
+    )
+)
+
 _KEY_BEGIN: Final = re.compile(r"-----BEGIN (?:[A-Z0-9]{1,20} ){0,3}PRIVATE KEY(?: BLOCK)?-----")
 _KEY_END: Final = re.compile(r"-----END (?:[A-Z0-9]{1,20} ){0,3}PRIVATE KEY(?: BLOCK)?-----")
 _KEY_MAX: Final = 20_000
 """Characters between the two lines of a private key; an RSA key of 16384 bits has about 12,800."""
 
 
+_MAY_BE_SECRET: Final = holds(
+    "A(?:KI|SI|BI|CC)A|gh[pousr]_|github_pat_|glpat-|sk-|k_(?:live|test)_|xox|xapp-|AIza|hf_|npm_|"
+    r"pypi-|SG\.|eyJ|://|-----BEGIN |" + any_case("aws|bearer|key|pass|pwd|pw|secret|token")
+)
+
+
 def find_secrets(text: str) -> Iterator[Span]:
-    """Yield every credential of a known format; spans may overlap."""
-    for pattern in _FORMATS:
-        for match in pattern.finditer(text):
-            yield Span(start=match.start(), end=match.end(), kind="SECRET")
-    for pattern in _NAMED:
-        for match in pattern.finditer(text):
-            yield Span(start=match.start("value"), end=match.end("value"), kind="SECRET")
+    """Yield every credential of a known format in a searchable text; spans may overlap."""
+    if not _MAY_BE_SECRET(text):
+        return
+    for may_be, pattern in _FORMATS:
+        if may_be(text):
+            for match in pattern.finditer(text):
+                yield Span(start=match.start(), end=match.end(), kind="SECRET")
+    for may_be, pattern in _NAMED:
+        if may_be(text):
+            for match in pattern.finditer(text):
+                yield Span(start=match.start("value"), end=match.end("value"), kind="SECRET")
     yield from _private_keys(text)
-    yield from _passwords(text)
+    if _MAY_BE_ASSIGNED(text):
+        yield from _passwords(text)
 
 
 def _private_keys(text: str) -> Iterator[Span]:

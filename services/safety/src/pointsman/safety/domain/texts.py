@@ -5,7 +5,7 @@ Tool definitions and image URLs are the application's, not a person's words, and
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from pydantic import JsonValue
@@ -23,6 +23,12 @@ from pointsman.contracts.chat import (
 
 Visit = Callable[[str], str]
 
+_WORK_OF_A_TEXT: Final = 100
+"""Characters that could be read in the time that looking at any text at all takes."""
+
+_WORK_OF_JSON: Final = 3
+"""The same for one character of JSON, of which every few may be a text of their own."""
+
 UNTRUSTED_ROLES: Final = frozenset({"user", "tool"})
 """Who may be an attacker. System and developer messages are the application's own rules; assistant
 messages only repeat what a model was led to say."""
@@ -36,14 +42,51 @@ def texts_of(request: ChatRequest) -> tuple[str, ...]:
         found.append(text)
         return text
 
-    _walk(request, note)
+    for message in request.messages:
+        found.extend(_words_of(message))
+        for call in message.tool_calls or ():
+            _walk_arguments(call.function.arguments, note)
+    if request.user is not None:
+        found.append(request.user)
     return tuple(found)
+
+
+def _words_of(message: Message) -> Iterator[str]:
+    content = message.content
+    if isinstance(content, str):
+        yield content
+        return
+    for part in content or ():
+        match part:
+            case TextPart():
+                yield part.text
+            case RefusalPart():
+                yield part.refusal
+            case ImagePart():
+                pass
 
 
 def with_texts(request: ChatRequest, texts: Sequence[str]) -> ChatRequest:
     """Return the request with its texts replaced, in the order of ``texts_of``."""
     following = iter(texts)
     return _walk(request, lambda _: next(following))
+
+
+def work_of(request: ChatRequest) -> int:
+    """Return how much there is to read, in characters; each text counts as some more.
+
+    Costs nothing beside reading them, however long they are.
+    """
+    work = _WORK_OF_A_TEXT + len(request.user or "")
+    for message in request.messages:
+        work += _WORK_OF_A_TEXT
+        if isinstance(message.content, str):
+            work += len(message.content)
+        else:
+            work += sum(_WORK_OF_A_TEXT + len(word) for word in _words_of(message))
+        for call in message.tool_calls or ():
+            work += _WORK_OF_A_TEXT + len(call.function.arguments) * _WORK_OF_JSON
+    return work
 
 
 def untrusted_texts(request: ChatRequest) -> tuple[str, ...]:
@@ -66,6 +109,8 @@ def _walk_message(message: Message, visit: Visit) -> Message:
     calls = message.tool_calls
     if calls is not None:
         calls = tuple(_walk_call(call, visit) for call in calls)
+    if content == message.content and calls == message.tool_calls:
+        return message
     return message.model_copy(update={"content": content, "tool_calls": calls})
 
 

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
+from pointsman.safety.domain.scan import Test, any_word, holds, searchable
+
 VIEW_LENGTH: Final = 20_000
 """Characters of one decoded view; a longer one is read at both ends."""
 
@@ -23,15 +25,26 @@ MAX_VIEWS: Final = 12
 _MAX_ENCODED: Final = 6
 """Encoded pieces that are decoded in one text; further ones are read as they stand."""
 
-_CONFUSABLES: Final = str.maketrans(
-    "аеорсухіјѕԁһӏԛԝкмтвнзгпьᴀʙᴄᴅᴇɢʜɪᴊᴋʟᴍɴᴏᴘʀᴛᴜᴠᴡʏᴢαβεικνορτυχγηωɑɡıℓ",
-    "aeopcyxijsdhlqwkmtbh3rnbabcdeghijklmnoprtuvwyzabeikvoptuxynwagil",
+_MAX_REPLACED: Final = 40
+"""Characters that are replaced one after the other; more are looked up in one slower pass."""
+
+_STRAIGHT: Final = {"‘": "'", "’": "'", "“": '"', "”": '"', "–": "-"}
+_CONFUSABLES: Final = dict(
+    zip(
+        "аеорсухіјѕԁһӏԛԝкмтвнзгпьᴀʙᴄᴅᴇɢʜɪᴊᴋʟᴍɴᴏᴘʀᴛᴜᴠᴡʏᴢαβεικνορτυχγηωɑɡıℓ",
+        "aeopcyxijsdhlqwkmtbh3rnbabcdeghijklmnoprtuvwyzabeikvoptuxynwagil",
+        strict=True,
+    )
 )
-_LEET: Final = str.maketrans("0134578@$!|", "oieastbasil")
+_LEET: Final = dict(zip("0134578@$!|", "oieastbasil", strict=True))
 _IS_LEET: Final = re.compile(r"[a-z][0134578@$!|]{1,3}[a-z]|\b[0134578@$][a-z]{2}")
+_MAY_BE_LEET: Final = holds(r"[a-z][0134578@$!|]{1,3}[a-z]|[0134578@$][a-z]{2}")
 _SPACED: Final = re.compile(r"(?<!\S)(?:\S {1,4}){7,}\S(?!\S)")
+_MAY_BE_SPACED: Final = holds(r"(?:\S {1,4}){7}\S")
 _BASE64: Final = re.compile(r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{16,8192}={0,2}")
+_MAY_BE_BASE64: Final = holds(r"[A-Za-z0-9+/_-]{16}")
 _HEX: Final = re.compile(r"(?<![0-9A-Za-z])(?:(?:0x|\\x|%)?[0-9a-fA-F]{2}[ ,:]?){8,4096}")
+_MAY_BE_HEX: Final = holds(r"(?:(?:0x|\\x|%)?[0-9a-fA-F]{2}[ ,:]?){8}")
 _WORDS: Final = frozenset(
     {"the", "and", "you", "your", "all", "are", "for", "that", "this", "with", "not", "now", "what"}
     | {"who", "how", "rules", "ignore", "print", "show", "forget", "instructions", "previous"}
@@ -40,6 +53,15 @@ _WORDS: Final = frozenset(
 _ROT13_WORDS: Final = frozenset(codecs.encode(word, "rot13") for word in _WORDS)
 _REVERSED_WORDS: Final = frozenset(word[::-1] for word in _WORDS)
 _WORD: Final = re.compile(r"[a-z]{3,14}")
+
+
+def _two_of(words: frozenset[str]) -> Test:
+    one = any_word(words)
+    return holds(rf"(?:^|[^a-z]|[a-z]{{14}})(?:{one})[^a-z](?s:.*)(?:{one})(?:[^a-z]|$)")
+
+
+_MAY_BE_ROT13: Final = _two_of(_ROT13_WORDS)
+_MAY_BE_REVERSED: Final = _two_of(_REVERSED_WORDS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +74,7 @@ class View:
 
 def views(text: str) -> tuple[View, ...]:
     """Return the plain form first, then each form that differs from it, at most ``MAX_VIEWS``."""
+    text = searchable(text)
     plain = plain_form(text)
     found = {plain: View(text=plain)}
     for view in islice(_other_views(text, plain), MAX_VIEWS - 1):
@@ -64,12 +87,24 @@ def plain_form(text: str) -> str:
 
     Runs of spaces become one, runs of line ends one line end.
     """
+    text = text.casefold() if text.isascii() else _folded(text)
+    lines = [" ".join(line.split()) for line in text.split("\n")]
+    return "\n".join(line for line in lines if line)
+
+
+def _folded(text: str) -> str:
     text = unicodedata.normalize("NFKC", text).casefold()
-    if not text.isascii():
-        text = "".join(c for c in text if unicodedata.category(c) != "Cf")
-        text = text.translate({0x2018: "'", 0x2019: "'", 0x201C: '"', 0x201D: '"', 0x2013: "-"})
-    text = re.sub(r"[^\S\n]+", " ", text)
-    return re.sub(r" ?\n[ \n]*", "\n", text).strip()
+    invisible = {c: "" for c in set(text) if c > "\x7f" and unicodedata.category(c) == "Cf"}
+    return _replaced(text, _STRAIGHT | invisible)
+
+
+def _replaced(text: str, table: dict[str, str]) -> str:
+    """Return the text with each of these characters replaced; none of them is in a replacement."""
+    if len(table) > _MAX_REPLACED:
+        return text.translate(str.maketrans(table))
+    for character, replacement in table.items():
+        text = text.replace(character, replacement)
+    return text
 
 
 def _other_views(text: str, plain: str) -> Iterator[View]:
@@ -80,12 +115,11 @@ def _other_views(text: str, plain: str) -> Iterator[View]:
     for decoded in islice(_decoded_pieces(text), _MAX_ENCODED):
         yield View(text=plain_form(decoded), is_hidden=True)
     head = _ends(plain)
-    if _IS_LEET.search(head):
-        yield View(text=head.translate(_LEET))
-    words = set(_WORD.findall(head))
-    if _reads_like(words, _ROT13_WORDS):
+    if _MAY_BE_LEET(head) and _IS_LEET.search(head):
+        yield View(text=_replaced(head, _LEET))
+    if _MAY_BE_ROT13(head) and _reads_like(head, _ROT13_WORDS):
         yield View(text=codecs.encode(head, "rot13"), is_hidden=True)
-    if _reads_like(words, _REVERSED_WORDS):
+    if _MAY_BE_REVERSED(head) and _reads_like(head, _REVERSED_WORDS):
         yield View(text=head[::-1], is_hidden=True)
 
 
@@ -99,7 +133,9 @@ def _ends(text: str) -> str:
 def _undisguised(plain: str) -> str:
     """Return the text with look-alike letters as Latin ones and without accents."""
     base = unicodedata.normalize("NFD", _ends(plain))
-    return "".join(c for c in base if not unicodedata.combining(c)).translate(_CONFUSABLES)
+    here = set(base)
+    accents = {c: "" for c in here if c > "\x7f" and unicodedata.combining(c)}
+    return _replaced(base, {c: _CONFUSABLES[c] for c in here & _CONFUSABLES.keys()} | accents)
 
 
 def _joined_letters(text: str) -> str:
@@ -107,8 +143,8 @@ def _joined_letters(text: str) -> str:
 
     Two or more spaces end a word; where there are none, the words cannot be told apart.
     """
-    head = re.sub(r"\t|\u00a0", " ", _ends(text))
-    if not _SPACED.search(head):
+    head = _ends(text).replace("\t", " ").replace("\u00a0", " ")
+    if not (_MAY_BE_SPACED(head) and _SPACED.search(head)):
         return ""
     return _SPACED.sub(
         lambda match: " ".join(word.replace(" ", "") for word in re.split(r" {2,}", match[0])), head
@@ -116,14 +152,15 @@ def _joined_letters(text: str) -> str:
 
 
 def _decoded_pieces(text: str) -> Iterator[str]:
-    for match in islice(_BASE64.finditer(text), 4 * _MAX_ENCODED):
-        piece = match[0].rstrip("=").translate(str.maketrans("-_", "+/"))
+    may_be_base64, may_be_hex = _MAY_BE_BASE64(text), _MAY_BE_HEX(text)
+    for match in islice(_BASE64.finditer(text) if may_be_base64 else (), 4 * _MAX_ENCODED):
+        piece = match[0].rstrip("=").replace("-", "+").replace("_", "/")
         try:
             raw = base64.b64decode(piece + "=" * (-len(piece) % 4), validate=True)
         except binascii.Error:
             continue
         yield from _readable(raw)
-    for match in islice(_HEX.finditer(text), 4 * _MAX_ENCODED):
+    for match in islice(_HEX.finditer(text) if may_be_hex else (), 4 * _MAX_ENCODED):
         digits = re.sub(r"0x|\\x|[%,: ]", "", match[0])
         yield from _readable(bytes.fromhex(digits[: len(digits) // 2 * 2]))
 
@@ -139,7 +176,8 @@ def _readable(raw: bytes) -> Iterator[str]:
         yield text
 
 
-def _reads_like(words: set[str], dictionary: frozenset[str]) -> bool:
-    """Whether these words look like English once decoded, and do not as they stand."""
+def _reads_like(text: str, dictionary: frozenset[str]) -> bool:
+    """Whether the words look like English once decoded, and do not as they stand."""
+    words = set(_WORD.findall(text))
     hits = len(words & dictionary)
     return hits >= 2 and hits > len(words & _WORDS)

@@ -1,7 +1,8 @@
 """The attack rules, as data: a name, a weight, a pattern, and words without which it cannot match.
 
-Owns the table only; ``injection`` adds the weights up. At 1.0 the default policy blocks, at 0.5 it
-flags, so a rule of 1.0 must be unmistakable alone and most rules need company.
+Owns the table only; ``rulebook`` matches it and ``injection`` adds the weights up. At 1.0 the
+default policy blocks, at 0.5 it flags, so a rule of 1.0 must be unmistakable alone and most rules
+need company.
 To add one: write it in its family's module, run ``python -m pointsman.safety.evaluate``.
 """
 

@@ -2,15 +2,26 @@
 
 from typing import Final
 
-from pointsman.safety.domain.rules.rule import NOT_ABOUT, ORDER, SECRETS, TAKE, WHICH, rule
+from pointsman.safety.domain.rules.rule import (
+    NOT_ABOUT,
+    ORDER,
+    SECRET_WORDS,
+    SECRETS,
+    TAKE,
+    WHICH,
+    rule,
+)
 
 EXFILTRATION: Final = (
     rule(
         "exfiltration.order",
         0.8,
         rf"{ORDER}{TAKE} {WHICH}[\"'$`]?{SECRETS}(?!\w){NOT_ABOUT}",
-        "key", "secret", "credential", "pass", "token", "env", "connection", "kube", "login",
-        "shadow", ".ssh", "id_rsa",
+        *SECRET_WORDS,
+        also=(
+            "key", "secret", "credential", "pass", "token", "env", "connection", "kube", "login",
+            "shadow", ".ssh", "id_rsa",
+        ),
     ),
     rule(
         "exfiltration.variable",
@@ -30,7 +41,10 @@ EXFILTRATION: Final = (
         rf"can see|know|"
         r"use|hold)|(?:in|from|of) (?:your|its|this|the) (?:env|environment|config|memory|context|"
         r"pod|server|host|container)|used upstream)\b)",
-        "key", "secret", "credential", "pass", "token", "env", "connection", "kube", "login",
+        *SECRET_WORDS,
+        also=(
+            "key", "secret", "credential", "pass", "token", "env", "connection", "kube", "login",
+        ),
     ),
     rule(
         "exfiltration.tell_now",
@@ -70,6 +84,6 @@ EXFILTRATION: Final = (
         r"\b(?:all|every|any|everything)\b[^\n.]{0,40}\byou (?:know|have|can (?:see|access|read)|"
         r"hold|remember)\b[^\n.]{0,20}\b(?:to|at|via) |https?://[^\s]{1,60}[?&](?:k|key|q|d|data|"
         r"secret|token|exfil)=",
-        "you ", "http",
+        "you know", "you have", "you can ", "you hold", "you remember", "http",
     ),
 )  # fmt: skip

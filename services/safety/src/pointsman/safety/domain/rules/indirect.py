@@ -45,8 +45,12 @@ INDIRECT: Final = (
         r")?(?:ai|assistants?|language models?|llms?|chat ?bots?)\b|<(?:system|important|admin|"
         r"instructions?)>|\[(?:system|inst|admin)[\] ]|<\|(?:im_start|system)\|>|### ?(?:system|"
         r"instruction)s?:|if you are an? (?:ai|llm|language model|assistant)\b)",
-        "note", "message", "instruction", "attention", "important", "system", "inst]", "admin",
-        "if you are",
+        "note", "message", "instruction", "attention", "important", "system", "[inst", "admin",
+        "im_start", "if you are",
+        also=(
+            "note", "message", "instruction", "attention", "important", "system", "inst]", "admin",
+            "if you are",
+        ),
     ),
     rule(
         "indirect.obey_encoded",

@@ -25,6 +25,10 @@ LANGUAGES: Final = (
         r"無視)[^\n。!?]{0,12}(?:指示|指令|提示|要求|规则|内容|一切)|(?:指示|命令|"
         r"ルール)[^\n。]{0,6}(?:無視|忘れ)|(?:이전|모든|위의)[^\n.]{0,12}(?:지시|명령|"
         r"규칙)[^\n.]{0,8}(?:무시|잊)",
+        "vergiss", "vergessen", "ignor", "missacht", "lassen sie", "verwerfe", "zu streichen",
+        "abweichend", "oubli", "pas compte", "olvid", "esque", "dimentica", "negeer", "vergeet",
+        "zaboravi", "zapomnij", "забудь", "игнорируй", "忽略", "无视", "忘记", "忘掉", "不要遵守",
+        "無視", "忘れ", "무시", "잊",
     ),
     rule(
         "foreign.extraction",
@@ -52,6 +56,7 @@ LANGUAGES: Final = (
         r"(?:不受任何|无限制|禁止遵守|可以做任何|没有任何(?:限制|道德)|ohne (?:jede|irgendwelche) "
         r"(?:einschränk|regeln|filter)|sans (?:aucune )?(?:restriction|limite|filtre)|sin "
         r"(?:ninguna )?(?:restricci|límite|filtro|censura))",
+        "ohne ", "sans ", "sin ", "不受任何", "无限制", "禁止遵守", "可以做任何", "没有任何",
     ),
     rule(
         "foreign.new_task",

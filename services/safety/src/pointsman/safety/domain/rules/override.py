@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from pointsman.safety.domain.rules.rule import DROP, GAP, ORDER, ORDERS, rule
+from pointsman.safety.domain.rules.rule import DROP, DROP_WORDS, GAP, ORDER, ORDERS, rule
 
 OVERRIDE: Final = (
     rule(
@@ -10,9 +10,7 @@ OVERRIDE: Final = (
         0.4,
         rf"\b{DROP} {GAP}(?:previous|prior|preceding|above|earlier|former|past|all|any|every|your|"
         rf"these|those|existing|system|provided|given|current|openai's) {GAP}{ORDERS}\b",
-        "ignor", "disregard", "forget", "over", "bypass", "skip", "abandon", "neglect", "discard",
-        "dismiss", "erase", "drop", "violate", "circumvent", "follow", "obey", "clear",
-        "do not use", "don't use", "leave", "unlearn",
+        *DROP_WORDS,
     ),
     rule(
         "override.spoken",
@@ -22,8 +20,12 @@ OVERRIDE: Final = (
         r"(?:instructions?|prompts?|prompting|rules?|guidelines?|directives?|commands?|polic(?:y|"
         r"ies)|assignments|tasks|restrictions?|programming|training|documents?|articles?|"
         r"limitations?)\b",
-        "ignor", "disregard", "forget", "over", "bypass", "skip", "abandon", "neglect", "discard",
-        "dismiss", "erase", "drop", "violate", "circumvent", "follow", "obey", "clear", "leave",
+        *DROP_WORDS,
+        also=(
+            "ignor", "disregard", "forget", "over", "bypass", "skip", "abandon", "neglect",
+            "discard", "dismiss", "erase", "drop", "violate", "circumvent", "follow", "obey",
+            "clear", "leave",
+        ),
     ),
     rule(
         "override.rules",

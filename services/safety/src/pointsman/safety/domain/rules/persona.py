@@ -12,7 +12,12 @@ PERSONA: Final = (
         r")?(?:you|we|i|act|answer|respond|chatgpt|in)|you (?:are|will be|shall be) now\b|now you "
         r"(?:are|will)|you are no longer|you are (?:about|going) to (?:act|pretend|immerse|become|"
         r"role)|starting (?:from )?now|for the (?:rest|remainder) of (?:this|our))",
-        "now", "longer", "going to", "about to", "point", "here", "rest of", "remainder", "moment",
+        "from ", "you are", "you will be now", "you shall be now", "now you", "starting now",
+        "for the rest", "for the remainder",
+        also=(
+            "now", "longer", "going to", "about to", "point", "here", "rest of", "remainder",
+            "moment",
+        ),
     ),
     rule(
         "persona.act_as",
@@ -21,8 +26,9 @@ PERSONA: Final = (
         r"?play(?:ing)?(?: as)?|simulate|impersonate|embody|immerse yourself|respond as|answer as|"
         r"play the role|take on the role|you are an? (?:ai|evil|unfiltered|amoral|chatbot|hacker)|"
         r"imagine you(?:'re| are))\b",
-        "act", "pretend", "role", "simulat", "imperson", "embody", "immers", "respond as",
-        "answer as", "you are a", "imagine",
+        "act as", "act like", "acting as", "acting like", "pretend ", "roleplay", "role-play",
+        "role play", "role- play", "the role", "simulate", "imperson", "embody", "immerse",
+        "respond as", "answer as", "you are a", "imagine you",
     ),
     rule(
         "persona.named",
@@ -31,7 +37,7 @@ PERSONA: Final = (
         r"[a-z]{2,12}gpt (?:is|does|will|has|can|doesn't|never|always)|(?:named|called|known as) "
         r"[\"'(]?[a-z+-]{2,16}(?:gpt|bot|ai)\b|respond(?:ing)? as [\"'(]?[a-z]{2,12}(?:gpt|bot)|"
         r"\[?(?:gpt|chatgpt)\]?:)",
-        "stands for", "suggests", "gpt", "bot", "ai",
+        "stands for", "suggests", "gpt", "bot", "named ", "called ", "known as ",
     ),
     rule(
         "persona.in_character",
@@ -49,7 +55,8 @@ PERSONA: Final = (
         r"standard|default|regular|classic|original) (?:chat)?gpt\b|\[?(?:classic|normal output|"
         r"🔒)\]?.{0,120}(?:jailbreak|developer|🔓)|as (?:well as|both) (?:you|yourself|chatgpt) "
         r"(?:and|as))",
-        "two", "2", "both", "gpt", "classic", "normal output", "🔒", "well as",
+        "responses", "answers", "ways", "paragraphs", "replies", "styles", "outputs", "gpt",
+        "classic", "normal output", "🔒", "as well as ", "as both ",
     ),
     rule(
         "persona.anything_now",
@@ -82,6 +89,10 @@ PERSONA: Final = (
         r"anything|all) is (?:legal|allowed|permitted)|no (?:one's )?(?:actions? ha(?:s|ve)|rules? "
         r"or) )",
         "fictional", "hypothetical", "imaginary", "alternate", "parallel", "simulated", "fake",
-        "legal", "allowed", "permitted", "action",
+        "is legal", "is allowed", "is permitted", "action", " rule",
+        also=(
+            "fictional", "hypothetical", "imaginary", "alternate", "parallel", "simulated", "fake",
+            "legal", "allowed", "permitted", "action",
+        ),
     ),
 )  # fmt: skip

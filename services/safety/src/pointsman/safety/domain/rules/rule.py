@@ -13,8 +13,9 @@ from typing import Final
 class Rule:
     """One thing an attack does.
 
-    ``needs`` are words of which the pattern holds one anyway; looking for them first saves time.
-    ``also`` are marks of the place where the rule counts (a mail, code); one of them must occur.
+    ``needs`` are words of which every match holds one; ``rulebook`` looks for them first, which
+    saves time and changes nothing. ``also`` are marks of the text where the rule counts (a mail,
+    code, a subject); one of them must stand anywhere in it.
     """
 
     name: str
@@ -22,14 +23,6 @@ class Rule:
     pattern: re.Pattern[str]
     needs: tuple[str, ...]
     also: tuple[str, ...] = ()
-
-    def matches(self, text: str) -> bool:
-        """Whether the text does it; literal words are looked for first, because that is cheap."""
-        return (
-            (not self.needs or any(word in text for word in self.needs))
-            and (not self.also or any(word in text for word in self.also))
-            and self.pattern.search(text) is not None
-        )
 
 
 def rule(name: str, weight: float, pattern: str, *needs: str, also: tuple[str, ...] = ()) -> Rule:
@@ -49,6 +42,32 @@ DROP: Final = (
     r"(?:ignor(?:e|ing)|disregard(?:ing)?|forget(?:ting)?|overlook|overrid(?:e|ing)|bypass|skip|"
     r"abandon|neglect|discard|dismiss|erase|drop|disobey|violate|circumvent|unlearn|clear|leave "
     r"behind|do not (?:follow|obey|use)|don't (?:follow|obey|use)|stop following)"
+)
+DROP_WORDS: Final = (
+    *(
+        "ignor",
+        "disregard",
+        "forget",
+        "overlook",
+        "overrid",
+        "bypass",
+        "skip",
+        "abandon",
+        "neglect",
+    ),
+    *(
+        "discard",
+        "dismiss",
+        "erase",
+        "drop",
+        "disobey",
+        "violate",
+        "circumvent",
+        "unlearn",
+        "clear",
+    ),
+    *("leave behind", "do not follow", "do not obey", "do not use", "don't follow", "don't obey"),
+    *("don't use", "stop following"),
 )
 ORDERS: Final = (
     r"(?:instructions?|instruct|prompts?|prompting|rules?|guidelines?|directions?|directives?|"
@@ -79,6 +98,11 @@ SECRETS: Final = (
     r"strings?|kubeconfigs?|login details|signing keys?|\.env\b|[a-z0-9_]{2,30}_(?:api_)?(?:key|"
     r"token|secret|password)\b|[~$/][a-z0-9_./]{0,40}(?:credentials|id_rsa|shadow|passwd|\.ssh|"
     r"\.aws|\.kube))"
+)
+SECRET_WORDS: Final = (
+    *("apikey", " key", "_key", "-key", "secret", "credential", "password", "passphrase", "passwd"),
+    *("token", "env var", "environment var", ".env", "connection string", "kube", "login details"),
+    *("shadow", "id_rsa", ".ssh", ".aws"),
 )
 NOT_ABOUT: Final = (  # a thing about secrets, rather than the secrets
     r"(?!['\"`]?[ -]{1,2}(?:reset|rotation|polic|manage|names?\b|strength|length|expir|usage|"

@@ -22,8 +22,13 @@ UNBOUND: Final = (
         r"by|adhere to|obey|respect|need|abide to|concern itself with)|disregards?|ignores?|"
         r"breaks?|bypass(?:es)?|exempt from|never cares "
         rf"about|lacks?|unbound by|don't care about)(?: \S{{1,20}}){{0,4}} {LIMITS}\b",
-        "without", "free", "no", "does", "do ", "don't", "disregard", "ignore", "break", "bypass",
-        "exempt", "lack", "unbound",
+        " rule", " restrict", " limit", " filter", " censor", " ethic", " moral", " guideline",
+        " polic", " boundar", " constraint", " confines", " principle", " law", " legal",
+        " standard", " safeguard", " warning", " disclaimer", " safety",
+        also=(
+            "without", "free", "no", "does", "do ", "don't", "disregard", "ignore", "break",
+            "bypass", "exempt", "lack", "unbound",
+        ),
     ),
     rule(
         "unbound.never_refuse",
@@ -71,7 +76,8 @@ UNBOUND: Final = (
         r"responds?(?: to)?|provides?)(?: \S{1,16}){0,2} (?:any|every|all|anything|everything|"
         r"whatever)\b|always (?:answers?|responds?|sends?|compl(?:y|ies)|obeys?|says?|"
         r"generates?)\b|follow(?:s)? any (?:commands?|orders?))",
-        "any", "every", "all", "always", "whatever",
+        " answer", " comply", " complies", " obey", " fulfil", " accept", " follow", " do ",
+        " does ", " respond", " provide", "always ", "follow",
     ),
     rule(
         "unbound.not_an_ai",
@@ -79,7 +85,8 @@ UNBOUND: Final = (
         r"\b(?:(?:never|not|don't|cannot|without) (?:\S{1,16} ){0,4}(?:[\"'])?(?:as an ai|i am an "
         r"ai|you(?:'re| are) an? ai|being an ai|language model)|you are not (?:chatgpt|an ai|a "
         r"language model|bound)|no longer (?:chatgpt|an ai)|not chatgpt)",
-        "ai", "language model", "chatgpt",
+        " ai", "language model", "chatgpt", "not bound",
+        also=("ai", "language model", "chatgpt"),
     ),
     rule(
         "unbound.profanity",
@@ -114,7 +121,11 @@ UNBOUND: Final = (
         r"\{prompt\}|my first (?:question|prompt|request|command) is|if you (?:have "
         r")?(?:understand|understood)|if i (?:say|type) |say [\"']?(?:stay in|understood|ok)|for "
         r"all (?:future|my|of your) )",
-        "insert", "prompt", "my first", "understand", "understood", "if i", "stay in", "for all",
+        "insert", "prompt", "my first", "if you ", "if i ", "say ", "for all ",
+        also=(
+            "insert", "prompt", "my first", "understand", "understood", "if i", "stay in",
+            "for all",
+        ),
     ),
     rule(
         "unbound.addressed",

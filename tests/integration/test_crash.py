@@ -132,6 +132,7 @@ async def rig(
             "CLASSIFIER_REGISTRY_PATH": str(registry),
             "CLASSIFIER_ROUTE_PATH": str(CONFIG / "route.yaml"),
             "EXECUTOR_REGISTRY_PATH": str(registry),
+            "POINTSMAN_EMBEDDER_DIR": os.environ.get("POINTSMAN_EMBEDDER_DIR", ".state/embedder"),
             "TOOLRAG_CATALOGUE_DIR": os.environ.get("TOOLRAG_CATALOGUE_DIR", ".state/catalogue"),
             "ACCOUNTING_DATABASE_URL": ledger_url,
             "LOG_FORMAT": "json",

@@ -5,7 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from pointsman.routes.registry import InvalidRegistry, UnknownModel, load_registry
+from pointsman.routes.registry import (
+    InvalidRegistry,
+    ModelRegistry,
+    UnknownModel,
+    load_registry,
+)
 
 from .route_values import registry
 
@@ -28,6 +33,30 @@ def test_ids_and_aliases_resolve() -> None:
 def test_stronger_models_are_dearer_and_sorted() -> None:
     stronger = registry().stronger_than(registry().resolve("small"))
     assert [model.id for model in stronger] == ["large", "huge"]
+
+
+def test_models_of_one_price_are_not_stronger_than_each_other() -> None:
+    twins = [
+        model.model_copy(update={"token_cost": registry().resolve("large").token_cost})
+        for model in registry().models
+    ]
+    same = ModelRegistry(models=tuple(twins))
+    assert same.stronger_than(same.resolve("tiny")) == ()
+
+
+def test_stronger_models_can_do_what_is_needed() -> None:
+    models = {model.id: model for model in registry().models}
+    seeing = models["small"].model_copy(update={"capabilities": ("chat", "vision")})
+    able = models["huge"].model_copy(update={"capabilities": ("vision", "chat", "tools")})
+    some = ModelRegistry(models=(models["large"], able, seeing))
+    assert some.stronger_than(some.resolve("small")) == (able,)
+
+
+def test_a_registry_that_has_answered_is_the_same_value() -> None:
+    asked = registry()
+    asked.stronger_than(asked.resolve("small"))
+    assert asked == registry()
+    assert asked.model_dump() == registry().model_dump()
 
 
 def test_prices_are_exact(tmp_path: Path) -> None:

@@ -18,10 +18,14 @@ from typing import Any, Literal
 import click
 import numpy as np
 
-from pointsman.classifier.adapters import MiniLm, open_prototypes
+from pointsman.classifier.adapters import BatchEmbedder, open_prototypes
+from pointsman.classifier.domain.prototypes import Prototypes
 from pointsman.classifier.domain.signals import read_signals
 from pointsman.classifier.domain.wording import embedded_part
 from pointsman.contracts.parts import Signals
+from pointsman.embedding import open_encoder
+
+EMBEDDER = Path(".state/embedder")
 
 Row = dict[str, Any]
 Intent = Literal["simple", "complex"]
@@ -99,13 +103,19 @@ def auroc(scores: Sequence[float], labels: Sequence[bool]) -> float:
 
 
 async def measure(folder: Path, half: Half, rows: int) -> None:
-    embedder = MiniLm(cached_vectors=0)
-    with TemporaryDirectory() as state_dir:
-        known = await open_prototypes(embedder, Path(state_dir))
+    async with open_encoder(EMBEDDER, cached_vectors=0) as encoder:
+        with TemporaryDirectory() as state_dir:
+            known = await open_prototypes(encoder, Path(state_dir))
+        await _print(folder, half, rows, encoder, known)
+
+
+async def _print(
+    folder: Path, half: Half, rows: int, encoder: BatchEmbedder, known: Prototypes
+) -> None:
     right: list[float] = []
     for data_set in SETS:
         pairs = sample(folder, data_set, half, rows)
-        vectors = await embedder.embed_all([embedded_part(text) for text, _ in pairs])
+        vectors = await encoder.embed_all([embedded_part(text) for text, _ in pairs])
         read = [
             read_signals(text, vector, known)
             for (text, _), vector in zip(pairs, vectors, strict=True)
@@ -122,7 +132,6 @@ async def measure(folder: Path, half: Half, rows: int) -> None:
             line += f"  AUROC(complexity, llama-3-8b wrong) {ranked:.3f}"
         click.echo(line)
     click.echo(f"intent, mean over the labelled sets: {sum(right) / len(right):.3f}")
-    embedder.close()
 
 
 def _share(read: list[Signals], intent: str) -> float:

@@ -1,4 +1,4 @@
-"""The classifier as it starts, with the real model; that takes seconds to load, so it is once."""
+"""The classifier as it starts, with the real model."""
 
 import asyncio
 from pathlib import Path
@@ -8,10 +8,12 @@ import pytest
 
 from pointsman.classifier.adapters import MiniLm
 from pointsman.classifier.app import build
+from pointsman.classifier.domain.wording import embedded_part
 from pointsman.classifier.handler import classify
 from pointsman.classifier.settings import Settings
 from pointsman.contracts.errors import Retryable
 from pointsman.contracts.messages import Classified
+from pointsman.embedding import open_encoder
 from pointsman.routes.registry import InvalidRegistry
 from pointsman.routes.source import InvalidRoute
 from pointsman.testing.bus import ScriptedBus
@@ -46,6 +48,8 @@ def settings(folder: Path, *, route: str = ROUTE, registry: str = REGISTRY) -> S
         route_path=folder / "route.yaml",
         registry_path=folder / "models.yaml",
         state_dir=folder / "state",
+        # The one of set-up; made there once where it is absent.
+        embedder_dir=Path(".state/embedder"),
     )
 
 
@@ -97,36 +101,26 @@ def test_a_missing_registry_stops_the_start(tmp_path: Path) -> None:
         build(bad)
 
 
-async def test_a_model_that_does_not_load_is_a_problem_and_retryable(
-    monkeypatch: pytest.MonkeyPatch,
+def test_the_embedder_lies_in_the_state_folder_unless_told_otherwise(tmp_path: Path) -> None:
+    assert Settings(state_dir=tmp_path).embedder_dir == tmp_path / "embedder"
+    assert Settings(state_dir=tmp_path, embedder_dir=Path("x")).embedder_dir == Path("x")
+
+
+async def test_a_model_that_cannot_be_made_is_a_retryable_problem(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail() -> None:
-        raise ImportError("no torch here")
+    def nothing(_: str) -> None: ...
 
-    monkeypatch.setattr("pointsman.classifier.adapters._load_minilm", fail)
-    embedder = MiniLm(cached_vectors=1)
-    with pytest.raises(Retryable):
-        await embedder.embed("hello")
-    assert embedder.problem == "the model did not load: ImportError"
-    embedder.close()
-
-
-class CountingModel:
-    """Stands where sentence-transformers' model stands; counts what it encodes."""
-
-    def __init__(self) -> None:
-        self.encoded: list[str] = []
-
-    def encode(self, texts: list[str], **_: object) -> np.ndarray:
-        self.encoded += texts
-        return np.ones((len(texts), 384), dtype=np.float32)
+    monkeypatch.setattr("pointsman.embedding.artefact.find_spec", nothing)
+    async with open_encoder(tmp_path / "embedder", cached_vectors=1) as encoder:
+        embedder = MiniLm(encoder)
+        with pytest.raises(Retryable):
+            await embedder.embed("hello")
+        assert embedder.problem == "the model did not load: ModelAbsent"
 
 
-async def test_the_last_texts_are_embedded_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = CountingModel()
-    monkeypatch.setattr("pointsman.classifier.adapters._load_minilm", lambda: model)
-    embedder = MiniLm(cached_vectors=2)
-    for text in ("a", "b", "a", "c", "a", "b"):
-        await embedder.embed(text)
-    assert model.encoded == ["a", "b", "c", "b"]
-    embedder.close()
+async def test_of_a_long_text_both_ends_are_embedded() -> None:
+    async with open_encoder(Path(".state/embedder"), cached_vectors=4) as encoder:
+        embedder = MiniLm(encoder)
+        long = f"Audit the logs. {'filler ' * 1_000} Then find the root cause."
+        assert await embedder.embed(long) is await encoder.embed(embedded_part(long))

@@ -1,10 +1,16 @@
 """Which words are read, and what they say without a model."""
 
+import re
+import string
+import sys
 from typing import Any
 
+import numpy as np
 import pytest
 
-from pointsman.classifier.domain.features import features, urgency
+from pointsman.classifier.domain.features import features, folded, urgency
+from pointsman.classifier.domain.ports import DIMENSIONS
+from pointsman.classifier.domain.prototypes import PrototypeGroup, prototypes
 from pointsman.classifier.domain.signals import read_signals
 from pointsman.classifier.domain.wording import embedded_part, request_text
 
@@ -97,3 +103,64 @@ async def test_any_text_has_signals(text: str) -> None:
     first = read_signals(read, vector, known())
     assert first == read_signals(read, vector, known())
     assert set(first.confidence) <= set(type(first).model_fields)
+
+
+@pytest.mark.parametrize("letter", string.ascii_lowercase)
+def test_folded_text_shows_each_letter_where_ignoring_case_would(letter: str) -> None:
+    every = "".join(map(chr, range(0x10000)))
+    ignoring = [found.start() for found in re.finditer(letter, every, re.IGNORECASE)]
+    assert [found.start() for found in re.finditer(letter, folded(every))] == ignoring
+
+
+def test_folding_keeps_every_character_in_its_place_and_kind() -> None:
+    every = [chr(code) for code in range(sys.maxunicode + 1)]
+    assert len(folded("".join(every))) == len(every)
+    changed = [one for one in every if re.match(r"\w", one) and not re.match(r"\w", folded(one))]
+    assert changed == []
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("SKİP THE RUSH, FİX İT RİGHT NOW", "high"),
+        ("aſ ſoon aſ poſſible", "high"),
+        ("No Ruſh", "low"),
+    ],
+)
+def test_letters_that_stand_for_others_are_read_as_those(text: str, expected: str) -> None:
+    assert urgency(text)[0] == expected
+
+
+def test_counting_ends_at_the_cap() -> None:
+    assert features("1 " * 5_000).numbers == 4
+    assert features("analyse the design " * 400).reasoning == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("plain words, nothing else", 0),
+        ("run() fails with an Error", 2),
+        ("a; b;\n", 1),
+        (".f(", 1),
+    ],
+)
+def test_code_is_counted_with_and_without_calls(text: str, expected: int) -> None:
+    assert features(text).code == expected
+
+
+def test_nearness_is_the_mean_of_the_nearest_three_of_each_kind() -> None:
+    groups = [
+        PrototypeGroup(domain="a", intent="simple", needs_tools=False, texts=("1", "2", "3", "4")),
+        PrototypeGroup(domain="b", intent="complex", needs_tools=True, texts=("5", "6")),
+        PrototypeGroup(domain="a", intent="complex", needs_tools=False, texts=("7",)),
+    ]
+    vectors = np.zeros((7, DIMENSIONS), dtype=np.float32)
+    vectors[:, 0] = [0.1, 0.2, 0.3, 0.4, -0.5, 0.6, 0.7]
+    vector = np.eye(1, DIMENSIONS, dtype=np.float32)[0]
+    near = prototypes(groups, vectors).nearness(vector)
+    assert near.domains == pytest.approx({"a": (0.3 + 0.4 + 0.7) / 3, "b": 0.05}, abs=1e-6)
+    assert near.simple == pytest.approx(0.3, abs=1e-6)
+    assert near.complex == pytest.approx((-0.5 + 0.6 + 0.7) / 3, abs=1e-6)
+    assert near.with_tools == pytest.approx(0.05, abs=1e-6)
+    assert near.without_tools == pytest.approx((0.3 + 0.4 + 0.7) / 3, abs=1e-6)

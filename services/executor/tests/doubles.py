@@ -131,6 +131,9 @@ class NoCheck:
     def __init__(self, problem: str | None = None) -> None:
         self._problem = problem
 
+    async def prepare(self) -> None:
+        pass
+
     def problem(self, schema: JsonObject, arguments: JsonObject) -> str | None:
         return self._problem
 

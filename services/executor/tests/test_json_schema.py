@@ -1,5 +1,7 @@
 """Which arguments fit a tool's schema, and how a misfit is told."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -47,3 +49,20 @@ def test_a_schema_elsewhere_is_never_fetched(tmp_path: Path) -> None:
     elsewhere.write_text('{"type": "integer"}', encoding="utf-8")
     problem = CHECK.problem(schema(a={"$ref": elsewhere.as_uri()}), {"a": 1})
     assert problem == "the tool's own schema is broken"
+
+
+LOAD = """
+import asyncio, sys
+from pointsman.executor.adapters.json_schema import JsonSchemaCheck
+check = JsonSchemaCheck()
+before = "jsonschema" in sys.modules
+asyncio.run(check.prepare())
+print(before, "jsonschema" in sys.modules, check.problem({"type": "object"}, {}))
+"""
+
+
+def test_the_library_is_loaded_when_it_is_first_needed() -> None:
+    result = subprocess.run(
+        [sys.executable, "-c", LOAD], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert result.stdout.split() == ["False", "True", "None"], result.stderr

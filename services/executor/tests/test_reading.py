@@ -5,15 +5,14 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from pointsman.executor.domain.reading import Chunk, Reading, Tokens
+from pointsman.executor.domain.reading import CHUNK, CHUNKS, Reading, Tokens, error_status
 
 from .backend import call_piece, end, usage, words
 
 
 def read(*chunks: dict[str, Any], prompt_chars: int = 400) -> Reading:
     reading = Reading(lambda: prompt_chars)
-    for chunk in chunks:
-        reading.add(Chunk.model_validate(chunk))
+    reading.add(CHUNKS.validate_python(chunks))
     return reading
 
 
@@ -23,9 +22,15 @@ def calls_of(reading: Reading) -> list[tuple[str, str, str]]:
 
 def test_words_are_joined_and_each_chunk_says_what_it_added() -> None:
     reading = Reading(lambda: 0)
-    added = [reading.add(Chunk.model_validate(c)) for c in (words("a"), end(), words("b"), usage())]
-    assert added == ["a", "", "b", ""]
+    chunks = CHUNKS.validate_python([words("a"), end(), words("b"), usage()])
+    assert [reading.add([chunk]) for chunk in chunks] == ["a", "", "b", ""]
     assert reading.text == "ab"
+
+
+def test_chunks_that_arrive_together_say_together_what_they_added() -> None:
+    reading = read(words("a"))
+    assert reading.add(CHUNKS.validate_python([words("b"), words("c"), end()])) == "bc"
+    assert reading.text == "abc"
 
 
 @pytest.mark.parametrize(
@@ -143,7 +148,7 @@ def test_a_call_that_was_never_taken_up_costs_nothing() -> None:
 )
 def test_a_chunk_of_a_wrong_shape_is_refused(chunk: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
-        Chunk.model_validate(chunk)
+        CHUNK.validate_python(chunk)
 
 
 @pytest.mark.parametrize(
@@ -158,4 +163,4 @@ def test_a_chunk_of_a_wrong_shape_is_refused(chunk: dict[str, Any]) -> None:
     ],
 )
 def test_an_error_after_status_200_has_a_status(error: object, status: int | None) -> None:
-    assert Chunk.model_validate({"error": error}).error_status == status
+    assert error_status(CHUNK.validate_python({"error": error})) == status

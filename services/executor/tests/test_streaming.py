@@ -8,6 +8,7 @@ import pytest
 from pointsman.contracts.errors import ErrorCode, Retryable
 from pointsman.contracts.messages import Delta
 from pointsman.contracts.parts import Evaluator
+from pointsman.executor.attempt import unless
 from pointsman.executor.handler import execute
 
 from .backend import (
@@ -134,3 +135,39 @@ async def test_stopping_the_service_closes_the_call_to_the_model(backend: Backen
         with pytest.raises(asyncio.CancelledError):
             await running
         await asyncio.wait_for(backend.client_left.wait(), PATIENCE_S)
+
+
+async def test_a_service_that_stops_is_not_taken_for_a_client_that_left() -> None:
+    gone = asyncio.Event()
+    began = asyncio.Event()
+
+    async def work() -> None:
+        began.set()
+        await asyncio.Event().wait()
+
+    running = asyncio.create_task(unless(gone, work()))
+    await asyncio.wait_for(began.wait(), PATIENCE_S)
+    gone.set()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(running, PATIENCE_S)
+
+
+async def test_a_client_that_left_does_not_stop_what_follows() -> None:
+    gone = asyncio.Event()
+    began = asyncio.Event()
+
+    async def work() -> None:
+        began.set()
+        await asyncio.Event().wait()
+
+    async def handler() -> bool:
+        stopped = await unless(gone, work()) is None
+        await asyncio.sleep(0)
+        task = asyncio.current_task()
+        return stopped and task is not None and task.cancelling() == 0
+
+    running = asyncio.create_task(handler())
+    await asyncio.wait_for(began.wait(), PATIENCE_S)
+    gone.set()
+    assert await asyncio.wait_for(running, PATIENCE_S)

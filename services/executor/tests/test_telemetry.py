@@ -8,7 +8,7 @@ from opentelemetry.trace import StatusCode
 
 from pointsman.contracts.errors import ErrorCode
 from pointsman.executor.domain.failures import ModelFailed
-from pointsman.executor.domain.reading import Chunk, Reading
+from pointsman.executor.domain.reading import CHUNKS, Reading
 from pointsman.executor.telemetry import model_span, tool_span
 
 from .backend import end, usage, words
@@ -27,8 +27,8 @@ def spans(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
 def test_a_model_call_is_a_span_with_its_usage(spans: InMemorySpanExporter) -> None:
     reading = Reading(lambda: 0)
     with model_span(a_model(served_name="served"), reading):
-        for chunk in (words("secret words", model="served-v2"), end(), usage()):
-            reading.add(Chunk.model_validate(chunk))
+        written = (words("secret words", model="served-v2"), end(), usage())
+        reading.add(CHUNKS.validate_python(written))
     (span,) = spans.get_finished_spans()
     assert span.name == "chat served"
     assert dict(span.attributes or {}) == {

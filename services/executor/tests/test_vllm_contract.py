@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import httpx
@@ -11,7 +12,7 @@ from pointsman.contracts.chat import ChatRequest
 from pointsman.executor.adapters.openai_compatible import Bounds, open_models
 from pointsman.executor.domain.failures import ModelFailed
 from pointsman.executor.domain.ports import ModelCall
-from pointsman.executor.domain.reading import Chunk, Reading
+from pointsman.executor.domain.reading import Chunk, Reading, has_token
 
 from .doubles import a_model, body_of
 
@@ -41,8 +42,8 @@ async def chat(call: ModelCall) -> tuple[Reading, int]:
     reading = Reading(lambda: 0)
     pieces: list[str] = []
 
-    def take(chunk: Chunk) -> None:
-        pieces.append(reading.add(chunk))
+    def take(chunks: Sequence[Chunk]) -> None:
+        pieces.append(reading.add(chunks))
 
     async with open_models(Bounds(), {}) as models:
         await models.chat(call, take)
@@ -80,8 +81,8 @@ async def test_a_request_it_cannot_read_is_final(served: str) -> None:
 async def test_a_cancelled_call_ends_at_the_first_token(served: str) -> None:
     first = asyncio.Event()
 
-    def take(chunk: Chunk) -> None:
-        if chunk.has_token:
+    def take(chunks: Sequence[Chunk]) -> None:
+        if any(map(has_token, chunks)):
             first.set()
 
     async with open_models(Bounds(), {}) as models:

@@ -14,6 +14,7 @@ from pointsman.ingress.domain import (
     ShownText,
     admit,
     namespace_of,
+    namespaces_by_key,
     parse_request,
 )
 from pointsman.runtime.bus import Backlog
@@ -36,13 +37,17 @@ def test_without_keys_everybody_is_the_default_namespace() -> None:
 
 @pytest.mark.parametrize("sent", ["Bearer secret-b", "bearer secret-b"])
 def test_key_names_its_namespace(sent: str) -> None:
-    assert namespace_of(sent, {"a": "secret-a", "b": "secret-b"}) == "b"
+    assert namespace_of(sent, namespaces_by_key({"a": "secret-a", "b": "secret-b"})) == "b"
+
+
+def test_key_of_two_namespaces_names_the_first() -> None:
+    assert namespace_of("Bearer same", namespaces_by_key({"a": "same", "b": "same"})) == "a"
 
 
 @pytest.mark.parametrize("sent", [None, "", "secret-a", "Basic secret-a", "Bearer wrong", "Bearer"])
 def test_wrong_key_is_refused(sent: str | None) -> None:
     with pytest.raises(Refused) as refused:
-        namespace_of(sent, {"a": "secret-a"})
+        namespace_of(sent, namespaces_by_key({"a": "secret-a"}))
     assert refused.value.code is ErrorCode.INVALID_API_KEY
 
 

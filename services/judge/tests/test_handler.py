@@ -1,5 +1,6 @@
 """What the judge says, and what it never says."""
 
+import threading
 from collections.abc import Callable
 from typing import cast
 
@@ -11,7 +12,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from pointsman.contracts.errors import Rejected
 from pointsman.contracts.messages import Judge
 from pointsman.contracts.wire import redacted
-from pointsman.judge.adapters import RulesScorer
+from pointsman.judge.adapters import INLINE_CHARS, RulesScorer
 from pointsman.judge.app import build
 from pointsman.judge.domain import JudgeUnavailable, Score
 from pointsman.judge.handler import Deps, judge
@@ -27,6 +28,17 @@ INCOMPLETE = "A pod is the smallest thing that Kubernetes schedules; containers 
 class BrokenScorer:
     async def score(self, command: Judge) -> Score:
         raise JudgeUnavailable("no answer from the judge's model")
+
+
+class RecordingScorer(RulesScorer):
+    """The rules, and the thread that each score was made in."""
+
+    def __init__(self) -> None:
+        self.threads: list[threading.Thread] = []
+
+    def assess(self, command: Judge) -> Score:
+        self.threads.append(threading.current_thread())
+        return super().assess(command)
 
 
 async def test_a_good_answer_is_accepted_and_costs_nothing(command: MakeCommand) -> None:
@@ -61,6 +73,27 @@ async def test_a_failing_judge_says_unjudged_and_makes_up_no_score(command: Make
 async def test_a_route_without_evaluator_has_nothing_to_judge(command: MakeCommand) -> None:
     with pytest.raises(Rejected):
         await judge(command(QUESTION, INCOMPLETE, min_score=None), deps=RULES)
+
+
+@pytest.mark.parametrize(
+    ("answer", "fields", "is_inline"),
+    [
+        ("Paris.", {}, True),
+        ("Paris. " * (INLINE_CHARS // 7 + 1), {}, False),
+        ("{}", {"response_format": {"type": "json_object"}}, True),
+        ("{}", {"response_format": {"type": "json_schema", "json_schema": {"schema": {}}}}, False),
+    ],
+    ids=["short", "long", "JSON", "JSON with a schema"],
+)
+async def test_only_what_takes_long_leaves_the_event_loop(
+    command: MakeCommand, answer: str, fields: dict[str, object], is_inline: bool
+) -> None:
+    """The same score either way; a thread is worth its cost only for long texts."""
+    made = command("What is the capital of France?", answer, **fields)
+    scorer = RecordingScorer()
+
+    assert await scorer.score(made) == RulesScorer().assess(made)
+    assert (scorer.threads == [threading.current_thread()]) is is_inline
 
 
 async def test_the_critique_is_no_part_of_the_published_fact(command: MakeCommand) -> None:

@@ -123,6 +123,15 @@ def test_build_is_kept_until_its_sources_change(
     assert embedder.calls == 0, "texts are the same, so their vectors are kept"
 
 
+def test_another_model_makes_the_catalogue_stale_and_its_vectors_new(
+    folder: Path, embedder: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "identity", lambda: "another-model")
+    assert files.ensure(folder, embedder)
+    assert embedder.calls == 1
+    assert len(list(folder.glob("vectors-*.npy"))) == 1
+
+
 @pytest.mark.parametrize("damage", ["manifest.json", "tools.jsonl"])
 def test_missing_file_counts_as_absent(folder: Path, embedder: Embedder, damage: str) -> None:
     (folder / damage).unlink()

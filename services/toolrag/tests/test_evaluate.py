@@ -1,6 +1,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pointsman.toolrag import evaluate
@@ -48,3 +49,17 @@ def test_requests_are_read_with_their_alternatives(tmp_path: Path) -> None:
 def test_absent_data_ends_with_a_clear_line(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="nothing was measured"):
         evaluate.main(["--data", str(tmp_path)])
+
+
+def test_agreement_says_how_many_rankings_and_vectors_are_the_same() -> None:
+    vectors = np.eye(3, dtype=np.float32)
+
+    def measured(*first: tuple[str, ...]) -> evaluate.Measured:
+        return evaluate.Measured(vectors=vectors, scores={}, first=list(first))
+
+    served = measured(("a", "b"), ("a", "b"), ("a", "c"), ("b", "a"))
+    reference = measured(("a", "b"), ("a", "b"), ("a", "b"), ("a", "b"))
+    assert evaluate.agreement(served, reference) == (
+        "cosine mean 1.0000 min 1.0000; "
+        "same tool first 75.0 %, same five 75.0 %, shared of five 87.5 %"
+    )

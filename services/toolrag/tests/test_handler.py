@@ -1,6 +1,8 @@
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -21,7 +23,7 @@ from pointsman.contracts.messages import RetrieveTools
 from pointsman.contracts.parts import RequestContext, RouteDecision, Signals
 from pointsman.runtime.bus import Bus
 from pointsman.toolrag.app import build
-from pointsman.toolrag.domain import ToolIndex, Vectors
+from pointsman.toolrag.domain import Hit, ToolIndex, Vectors
 from pointsman.toolrag.handler import Deps, retrieve_tools
 from pointsman.toolrag.settings import Settings
 
@@ -132,6 +134,40 @@ async def test_name_of_a_client_tool_is_not_bound_again(deps: Deps) -> None:
     assert "eks.ListClusters" not in fact.tool_ids
 
 
+@pytest.mark.parametrize(
+    ("with_vector", "length", "limit", "is_inline"),
+    [
+        (True, 100, 8_000, True),
+        (True, 100, 10, False),
+        (True, 5_000, 8_000, False),
+        (False, 100, 8_000, False),
+    ],
+)
+async def test_only_a_quick_search_holds_the_event_loop(
+    deps: Deps,
+    vector_of: Callable[[str], bytes],
+    monkeypatch: pytest.MonkeyPatch,
+    with_vector: bool,
+    length: int,
+    limit: int,
+    is_inline: bool,
+) -> None:
+    searched_by: list[int] = []
+
+    class Watched(ToolIndex):
+        def bind(self, *args: Any, **kwargs: Any) -> list[Hit]:
+            searched_by.append(threading.get_ident())
+            return super().bind(*args, **kwargs)
+
+    monkeypatch.setattr("pointsman.toolrag.handler.INLINE_TOOLS", limit)
+    text = ("list all clusters " * length)[:length]
+    vector = vector_of(text) if with_vector else b""
+    watched = replace(deps, index=Watched(deps.index.catalogue))
+    fact = await retrieve_tools(command(text, vector), deps=watched)
+    assert fact == await retrieve_tools(command(text, vector), deps=deps)
+    assert (searched_by == [threading.get_ident()]) is is_inline
+
+
 async def test_service_starts_from_a_built_catalogue(
     full_folder: Path, vector_of: Callable[[str], bytes]
 ) -> None:
@@ -146,7 +182,7 @@ async def test_service_starts_from_a_built_catalogue(
 def test_importing_the_app_loads_no_model_library() -> None:
     code = (
         "import sys, pointsman.toolrag.app;"
-        "heavy = {'torch', 'sentence_transformers', 'botocore'};"
+        "heavy = {'torch', 'sentence_transformers', 'onnxruntime', 'tokenizers', 'botocore'};"
         "sys.exit(', '.join(heavy & set(sys.modules)) or 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -47,6 +47,36 @@ def test_rare_words_outweigh_common_ones() -> None:
     assert scores[1] > 2 * scores[2]
 
 
+def test_parts_of_a_score_add_up_to_it() -> None:
+    index = LexicalIndex([{"log": 1.0, "group": 1.0}, {"log": 1.0, "stream": 1.0}, {"log": 1.0}])
+    matches = index.matches({"stream": 2.0, "log": 1.0, "unknown": 1.0})
+    parts = matches.among(np.array([2, 1]))
+    assert parts.shape == (2, 2)
+    assert parts[1].tolist() == [0.0, pytest.approx(2 * index.scores({"stream": 1.0})[1])]
+    assert parts.sum(axis=0).tolist() == pytest.approx(matches.scores()[[2, 1]].tolist())
+
+
+def test_no_known_word_scores_nothing() -> None:
+    assert LexicalIndex([{"log": 1.0}]).scores({"unknown": 1.0}).tolist() == [0.0]
+    assert LexicalIndex([]).scores({"log": 1.0}).shape == (0,)
+
+
+def test_a_word_is_read_alike_however_long_or_often_it_was_read() -> None:
+    long = "GetSAMLProvider" * 20
+    assert [terms(f"{long} logs") for _ in range(2)] == [[*terms(long), "log"]] * 2
+    assert terms(long)[0] == long.lower()
+
+
+def test_cosines_are_the_same_in_blocks(small_catalogue: Catalogue) -> None:
+    many = Catalogue(
+        tools=small_catalogue.tools * 40, vectors=np.tile(small_catalogue.vectors, (40, 1))
+    )
+    assert len(many.tools) > 2_000
+    vector = small_catalogue.vectors[3]
+    cosines = ToolIndex(many).cosines(vector)
+    np.testing.assert_allclose(cosines, many.vectors @ vector, atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

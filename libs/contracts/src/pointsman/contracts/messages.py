@@ -193,7 +193,7 @@ class Judged(Wire):
 
 
 class Recorded(Wire):
-    """What accounting did with one event. It ends there and is published nowhere."""
+    """What accounting did with one message of facts. It ends there and is published nowhere."""
 
     type: Literal["recorded"] = "recorded"
     rows: int = 0

@@ -36,7 +36,7 @@ def decide(
     Raises: UnknownModel if the request or the chosen target names a model that is not registered.
     """
     route = revision.route
-    evaluator = route.spec.evaluator.for_decision() if route.spec.evaluator else None
+    evaluator = route.spec.evaluator.for_decision if route.spec.evaluator else None
     if requested_model == AUTO:
         selection = select(route, signals, key=request_id)
         target, reason = selection.target.model, selection.reason

@@ -7,7 +7,9 @@ token_cost, regions, compliance, fallbacks), plus where a model is served.
 """
 
 from collections import Counter
+from collections.abc import Mapping
 from decimal import Decimal
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -119,24 +121,34 @@ class ModelRegistry(_Strict):
 
         Raises: UnknownModel.
         """
-        for model in self.models:
-            if name == model.id or name in model.aliases:
-                return model
-        raise UnknownModel(name)
+        model = self._by_name.get(name)
+        if model is None:
+            raise UnknownModel(name)
+        return model
 
     def stronger_than(self, model: Model) -> tuple[Model, ...]:
-        """Return the dearer models that can do at least the same, cheapest first.
+        """Return the models dearer than this one that can do at least the same, cheapest first.
 
         Price stands for strength until a route says otherwise: it is what an operator pays for.
         """
-        needed = set(model.capabilities)
-        dearer = [
-            other
-            for other in self.models
-            if other.token_cost.output > model.token_cost.output
-            and needed <= set(other.capabilities)
-        ]
-        return tuple(sorted(dearer, key=lambda other: other.token_cost.output))
+        return self._stronger[model.id]
+
+    @cached_property
+    def _by_name(self) -> Mapping[str, Model]:
+        return {name: model for model in self.models for name in (model.id, *model.aliases)}
+
+    @cached_property
+    def _stronger(self) -> Mapping[str, tuple[Model, ...]]:
+        by_price = sorted(self.models, key=lambda model: model.token_cost.output)
+        return {
+            model.id: tuple(
+                other
+                for other in by_price
+                if other.token_cost.output > model.token_cost.output
+                and set(model.capabilities) <= set(other.capabilities)
+            )
+            for model in self.models
+        }
 
 
 def load_registry(path: Path) -> ModelRegistry:

@@ -6,6 +6,7 @@ Names are camelCase in the file and snake_case in Python.
 Source: REQUIREMENTS S0:514-530 (the slide); the evaluator's fields beyond minScore are our own.
 """
 
+from functools import cached_property
 from typing import Annotated, Literal, Self
 
 from pydantic import (
@@ -79,8 +80,9 @@ class RouteEvaluator(_Strict):
     on_low_score: Literal["escalate", "flag"] = "escalate"
     on_judge_failure: Literal["accept", "flag", "fail"] = "flag"
 
+    @cached_property
     def for_decision(self) -> parts.Evaluator:
-        """Return the same as the message part that travels with a request."""
+        """The same as the message part that travels with a request."""
         return parts.Evaluator.model_validate(self.model_dump())
 
 

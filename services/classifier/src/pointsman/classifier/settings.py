@@ -25,6 +25,12 @@ class Settings(ServiceSettings):
         gt=timedelta(0),
         description="How often the route file is looked at; a change waits at most this long.",
     )
+    embedder_dir: Path = Field(
+        default_factory=lambda known: known["state_dir"] / "embedder",
+        validation_alias="POINTSMAN_EMBEDDER_DIR",
+        description="Folder of the exported embedding model; made at start when absent. "
+        "By default `embedder` in the state folder.",
+    )
     cached_vectors: int = Field(
         default=4096,
         ge=0,

@@ -1,6 +1,5 @@
 """The executor's composition root."""
 
-import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -29,7 +28,6 @@ def build(settings: Settings) -> Service[Deps]:
 
     @asynccontextmanager
     async def resources(bus: Bus) -> AsyncGenerator[Deps]:
-        check = await asyncio.to_thread(JsonSchemaCheck)
         async with (
             open_models(_bounds(settings), keys) as model,
             open_tools(_endpoint(settings)) as tools,
@@ -37,7 +35,7 @@ def build(settings: Settings) -> Service[Deps]:
             tooling = Tooling(
                 model=model,
                 tools=tools,
-                check=check,
+                check=JsonSchemaCheck(),
                 limits=_limits(settings),
                 now=lambda: datetime.now(UTC),
             )
@@ -57,7 +55,6 @@ def _bounds(settings: Settings) -> Bounds:
         connect_timeout_s=settings.connect_timeout.total_seconds(),
         first_token_timeout_s=settings.first_token_timeout.total_seconds(),
         max_connections=settings.max_connections,
-        max_idle_connections=settings.max_idle_connections,
         max_response_bytes=settings.max_response_bytes,
         max_line_bytes=settings.max_line_bytes,
     )

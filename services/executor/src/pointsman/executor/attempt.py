@@ -5,11 +5,12 @@ that fails or is cancelled half way still says what it cost. Never changes the m
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from itertools import count
+from time import perf_counter
 from typing import Any, Literal, TypeVar
 
 import structlog
@@ -30,7 +31,7 @@ from pointsman.executor.domain.ports import (
     ToolRunner,
 )
 from pointsman.executor.domain.prompt import opening_messages, prompt_chars, request_body
-from pointsman.executor.domain.reading import Chunk, Reading
+from pointsman.executor.domain.reading import Chunk, Reading, has_token
 from pointsman.executor.domain.tools import (
     PlannedCall,
     SortedCalls,
@@ -77,9 +78,9 @@ class Attempt:
         self._runs: list[ToolRun] = []
         self._words: list[str] = []
         self._loop = asyncio.get_running_loop()
-        self._started_at = self._loop.time()
+        self._started_at = perf_counter()  # finer than the loop's clock, which uvloop keeps in ms
         left = command.context.deadline - tooling.now()
-        self._ends_at = self._started_at + left.total_seconds()
+        self._ends_at = self._loop.time() + left.total_seconds()
         self._tools_left_s = tooling.limits.tools_timeout_s
         self._first_token_s: float | None = None
 
@@ -122,6 +123,7 @@ class Attempt:
             is_retryable=is_retryable,
             has_streamed=self._deltas.has_sent,
             time_to_first_token_s=self._first_token_s,
+            decision=self._command.decision,
         )
 
     async def _call_model(self, offered: Mapping[str, BoundTool]) -> Reading:
@@ -151,11 +153,11 @@ class Attempt:
                 raise ModelFailed(ErrorCode.UPSTREAM_ERROR, "the answer has no proper end")
         return reading
 
-    def _take(self, reading: Reading, chunk: Chunk) -> None:
-        if self._first_token_s is None and chunk.has_token:
-            self._first_token_s = self._loop.time() - self._started_at
+    def _take(self, reading: Reading, chunks: Sequence[Chunk]) -> None:
+        if self._first_token_s is None and any(map(has_token, chunks)):
+            self._first_token_s = perf_counter() - self._started_at
         is_first = not reading.has_text
-        words = reading.add(chunk)
+        words = reading.add(chunks)
         if words:
             # Text before a tool call is part of the answer, streamed or not; rounds are paragraphs.
             words = f"\n\n{words}" if is_first and self._words else words
@@ -185,13 +187,14 @@ class Attempt:
                 tool_calls=tuple(replayable(call) for call in asked),
             )
         )
-        started = self._loop.time()
+        await self._tooling.check.prepare()
+        started = perf_counter()
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(self._run_tool(self._plan(call, position)))
                 for position, call in enumerate(calls.platform)
             ]
-        self._tools_left_s -= self._loop.time() - started
+        self._tools_left_s -= perf_counter() - started
         runs = [task.result() for task in tasks]
         self._runs += runs
         self._messages += [tool_message(run) for run in runs]
@@ -211,8 +214,9 @@ class Attempt:
         if planned.verdict is not None or planned.tool is None:
             verdict = planned.verdict or ToolOutput(status="error", text="unknown tool")
             return tool_run(planned, verdict, 0.0, limits)
-        started = self._loop.time()
-        timeout_s = min(limits.tool_timeout_s, self._tools_left_s, self._ends_at - started)
+        started = perf_counter()
+        left_s = self._ends_at - self._loop.time()
+        timeout_s = min(limits.tool_timeout_s, self._tools_left_s, left_s)
         with tool_span(planned.tool.definition.function.name) as span:
             try:
                 async with asyncio.timeout(timeout_s):
@@ -221,7 +225,7 @@ class Attempt:
                 output = ToolOutput(status="error", text="the tool did not answer in time")
             if output.status != "ok":
                 span.set_attribute("error.type", output.status)
-        return tool_run(planned, output, self._loop.time() - started, limits)
+        return tool_run(planned, output, perf_counter() - started, limits)
 
     def _usage(self) -> Usage:
         """Everything the attempt used, failed and unfinished calls included."""
@@ -235,16 +239,33 @@ class Attempt:
 
 
 async def unless(gone: Gone, work: Coroutine[Any, Any, T]) -> T | None:
-    """Return what ``work`` returns, or stop it and return None once ``gone`` is set."""
-    if gone.is_set():
+    """Return what ``work`` returns, or stop it and return None once ``gone`` is set.
+
+    The work runs in the caller's own task, which is cancelled for it as ``asyncio.timeout`` does.
+    """
+    task = asyncio.current_task()
+    if gone.is_set() or task is None:
         work.close()
         return None
-    task = asyncio.create_task(work)
+    before = task.cancelling()
+    is_stopped = False
+
+    def stop(watched: asyncio.Task[bool]) -> None:
+        nonlocal is_stopped
+        if not watched.cancelled():
+            is_stopped = True
+            task.cancel()
+
     watch = asyncio.create_task(gone.wait())
+    watch.add_done_callback(stop)
     try:
-        await asyncio.wait((task, watch), return_when=asyncio.FIRST_COMPLETED)
-        return task.result() if task.done() else None
+        return await work
+    except asyncio.CancelledError:
+        if not is_stopped or task.cancelling() > before + 1:
+            raise  # somebody else stops the whole handler
+        return None
     finally:
-        task.cancel()
+        watch.remove_done_callback(stop)
         watch.cancel()
-        await asyncio.wait((task, watch))
+        if is_stopped:
+            task.uncancel()

@@ -20,7 +20,7 @@ from pointsman.executor.domain.ports import ClientLink
 log = structlog.get_logger()
 
 REPLY_TIMEOUT_S: Final = 5.0
-"""A frame is one write to the local NATS connection; longer means that it is down."""
+"""How long the frames that are left may take at the end; longer means that NATS is down."""
 
 
 def may_stream(command: Execute) -> bool:
@@ -56,7 +56,7 @@ class DeltaStream:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._sender is not None:
+        if self._sender is not None and not self._sender.done():
             self._sender.cancel()
             await asyncio.wait((self._sender,))
 
@@ -69,14 +69,16 @@ class DeltaStream:
     async def finish(self, tool_calls: Sequence[ToolCall], *, ends_at: float) -> None:
         """Send what is left, then the calls that the client has to run.
 
-        Gives up at ``ends_at`` of the loop's clock: the answer must not wait for its copy.
+        Gives up after ``REPLY_TIMEOUT_S``, at the latest at ``ends_at`` of the loop's clock: the
+        answer must not wait for its copy.
         """
         if self._sender is None:
             return
         self._is_last = True
         self._wake.set()
+        patience_ends = asyncio.get_running_loop().time() + REPLY_TIMEOUT_S
         try:
-            async with asyncio.timeout_at(ends_at):
+            async with asyncio.timeout_at(min(ends_at, patience_ends)):
                 await self._sender
                 if tool_calls and self._is_open:
                     await self._send(self._delta(tool_calls=tool_calls))
@@ -98,9 +100,8 @@ class DeltaStream:
         self.has_sent = True  # from here on the client may have seen it
         self._sequence += 1
         try:
-            async with asyncio.timeout(REPLY_TIMEOUT_S):
-                await self._client.reply(self._command.context, delta)
-        except (Retryable, TimeoutError, OSError) as error:
+            await self._client.reply(self._command.context, delta)
+        except (Retryable, OSError) as error:
             self._is_open = False
             log.warning("reply.failed", error=type(error).__name__, sequence=delta.sequence)
 

@@ -34,6 +34,7 @@ async def execute(command: Execute, *, deps: Deps) -> Executed:
             usage=Usage(model=command.model),
             error=ErrorCode.MODEL_NOT_FOUND,
             is_retryable=True,
+            decision=command.decision,
         )
     deltas = DeltaStream(deps.client, command, model=model.id, delivery=deps.delivery())
     with deps.client.cancellation(command.context.request_id) as gone:

@@ -44,10 +44,7 @@ class Settings(ServiceSettings):
         description="How long a backend's first token may take; timeout_s bounds the call.",
     )
     max_connections: int = Field(
-        default=256, ge=1, description="Connections to all backends; a call beyond them waits."
-    )
-    max_idle_connections: int = Field(
-        default=64, ge=0, description="Connections kept open for the next call."
+        default=256, ge=1, description="Calls to all backends at a time; one beyond them waits."
     )
     max_response_bytes: int = Field(
         default=2 * 1024 * 1024,

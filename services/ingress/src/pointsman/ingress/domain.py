@@ -3,9 +3,9 @@
 Pure: no HTTP, no clock of its own, no broker.
 """
 
-import hmac
+import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -66,22 +66,37 @@ class Limits:
     retry_after: timedelta
 
 
-def namespace_of(authorization: str | None, keys: Mapping[str, str]) -> str:
+def namespaces_by_key(keys: Mapping[str, str]) -> dict[bytes, str]:
+    """Return namespaces by their API key's digest; of two with one key, the first.
+
+    A look-up by digest takes as long for many keys as for one, and what its time may tell is about
+    the digest alone.
+    """
+    return {_digest(key): namespace for namespace, key in reversed(list(keys.items()))}
+
+
+def namespace_of(authorization: str | None, namespaces: Mapping[bytes, str]) -> str:
     """Return the namespace whose API key the caller sent.
 
     Raises: Refused (401) if keys are set and none matches.
     """
-    if not keys:
+    if not namespaces:
         return DEFAULT_NAMESPACE
     scheme, _, sent = (authorization or "").partition(" ")
     if scheme.lower() == "bearer":
-        for namespace, key in keys.items():
-            if hmac.compare_digest(sent.strip().encode(), key.encode()):
-                return namespace
+        namespace = namespaces.get(_digest(sent.strip()))
+        if namespace is not None:
+            return namespace
     raise Refused(ErrorCode.INVALID_API_KEY)
 
 
-def parse_request(body: bytes, *, models: frozenset[str], limits: Limits) -> ChatRequest:
+def _digest(key: str) -> bytes:
+    return hashlib.sha256(key.encode()).digest()
+
+
+def parse_request(
+    body: bytes | bytearray, *, models: frozenset[str], limits: Limits
+) -> ChatRequest:
     """Return the validated request.
 
     Raises: Refused with the path of the first wrong field, for an unknown model, or for too many
@@ -135,7 +150,6 @@ def context_of(
     )
 
 
-@dataclass
 class ShownText:
     """What a client has already seen of a streamed answer.
 
@@ -143,11 +157,13 @@ class ShownText:
     it repeats what was shown. Text that differs can not be continued, nor can another model.
     """
 
-    text: str = ""
-    model: str = ""
-    _run: tuple[int, int] = field(default=(0, 0))
-    _seen_in_run: int = 0
-    _next: int = 0
+    def __init__(self) -> None:
+        self._model = ""
+        self._parts: list[str] = []
+        self._size = 0
+        self._run = (0, 0)
+        self._seen_in_run = 0
+        self._next = 0
 
     def accept(self, delta: Delta) -> str:
         """Return what of ``delta`` is new to the client.
@@ -164,13 +180,17 @@ class ShownText:
         if delta.sequence > self._next:
             raise Refused(ErrorCode.STREAM_INTERRUPTED)
         self._next += 1
-        known = self.text[self._seen_in_run : self._seen_in_run + len(delta.text)]
-        if not delta.text.startswith(known):
-            raise Refused(ErrorCode.STREAM_INTERRUPTED)
+        new = delta.text
+        if self._seen_in_run < self._size:
+            known = self._text()[self._seen_in_run : self._seen_in_run + len(new)]
+            if not new.startswith(known):
+                raise Refused(ErrorCode.STREAM_INTERRUPTED)
+            new = new[len(known) :]
         self._seen_in_run += len(delta.text)
         self._check(delta.model)
-        new = delta.text[len(known) :]
-        self.text, self.model = self.text + new, delta.model
+        self._model = delta.model
+        self._parts.append(new)
+        self._size += len(new)
         return new
 
     def rest_of(self, answer: str, model: str) -> str:
@@ -179,10 +199,15 @@ class ShownText:
         Raises: Refused (stream_interrupted) if the answer is not a continuation of it.
         """
         self._check(model)
-        if not answer.startswith(self.text):
+        if not answer.startswith(self._text()):
             raise Refused(ErrorCode.STREAM_INTERRUPTED)
-        return answer[len(self.text) :]
+        return answer[self._size :]
+
+    def _text(self) -> str:
+        """Put together what was shown: once for many pieces, not once for each."""
+        self._parts = ["".join(self._parts)]
+        return self._parts[0]
 
     def _check(self, model: str) -> None:
-        if self.text and model != self.model:
+        if self._size and model != self._model:
             raise Refused(ErrorCode.STREAM_INTERRUPTED)

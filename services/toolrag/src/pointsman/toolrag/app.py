@@ -21,14 +21,14 @@ log = structlog.get_logger()
 def build(settings: Settings) -> Service[Deps]:
     @asynccontextmanager
     async def resources(_bus: Bus) -> AsyncGenerator[Deps]:
-        embedder = MiniLmEmbedder()
-        index = await asyncio.to_thread(_index, settings, embedder)
-        yield Deps(
-            index=index,
-            embedder=embedder,
-            min_k=settings.min_k,
-            max_k=settings.max_k,
-        )
+        with MiniLmEmbedder(settings.embedder_dir) as embedder:
+            index = await asyncio.to_thread(_index, settings, embedder)
+            yield Deps(
+                index=index,
+                embedder=embedder,
+                min_k=settings.min_k,
+                max_k=settings.max_k,
+            )
 
     return Service(name="toolrag", settings=settings, handle=retrieve_tools, resources=resources)
 

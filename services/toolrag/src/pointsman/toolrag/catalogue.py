@@ -11,8 +11,16 @@ from pointsman.toolrag.adapters.files import ensure, manifest_of
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Derive the tool catalogue from botocore.")
     parser.add_argument("--out", type=Path, required=True, help="folder for the catalogue's files")
-    folder: Path = parser.parse_args(arguments).out
-    built = ensure(folder, MiniLmEmbedder(_show))
+    parser.add_argument(
+        "--embedder",
+        type=Path,
+        default=Path(".state/embedder"),
+        help="folder of the exported model; made when absent",
+    )
+    options = parser.parse_args(arguments)
+    folder: Path = options.out
+    with MiniLmEmbedder(options.embedder) as embedder:
+        built = ensure(folder, embedder)
     manifest = manifest_of(folder)
     if manifest is None:
         raise SystemExit(f"{folder}: no catalogue was written")
@@ -20,11 +28,6 @@ def main(arguments: list[str] | None = None) -> None:
         f"catalogue {'built' if built else 'is current'}: {manifest.tools} tools, "
         f"{manifest.tokens} tokens of definitions, botocore {manifest.botocore}, {folder}\n"
     )
-
-
-def _show(done: int, total: int) -> None:
-    sys.stderr.write(f"\rembedding tools {done}/{total}" + ("\n" if done == total else ""))
-    sys.stderr.flush()
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 Owns reading that data and the metrics (R@k, COMP@k). The service's own catalogue has no labels, so
 this judges the ranking on other catalogues; effects and companions play no part in them.
+With ``--reference`` it does so again with sentence-transformers, and says how far the two agree.
 """
 
 import argparse
@@ -9,14 +10,16 @@ import hashlib
 import json
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 from pointsman.contracts.chat import FunctionDefinition, ToolDefinition
-from pointsman.toolrag.adapters.embedding import MiniLmEmbedder
-from pointsman.toolrag.domain import Catalogue, Tool, ToolIndex, Vectors
+from pointsman.toolrag.adapters.embedding import MiniLmEmbedder, ReferenceEmbedder
+from pointsman.toolrag.domain import Catalogue, Embedder, Tool, ToolIndex, Vectors
 
 SOURCES: Final = ("toollens", "bfcl", "toole_multi")
 CATALOGUE_OF: Final = {"toole_multi": "toole", "stb_g1": "stb"}
@@ -101,29 +104,91 @@ def evaluate(index: ToolIndex, requests: list[Labelled], vectors: Vectors) -> di
     return results
 
 
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """One source with one embedder: scores by way, and what the service would put first."""
+
+    vectors: Vectors
+    scores: dict[str, Score]
+    first: list[tuple[str, ...]]
+
+
+def measure(tools: Sequence[Tool], requests: list[Labelled], embedder: Embedder) -> Measured:
+    vectors = embedder.embed([tool.text for tool in tools])
+    index = ToolIndex(Catalogue(tools=tuple(tools), vectors=vectors))
+    asked = embedder.embed([request.text for request in requests])
+    rank = rankings(index)["hybrid"]
+    return Measured(
+        vectors=np.concatenate([vectors, asked]),
+        scores=evaluate(index, requests, asked),
+        first=[
+            tuple(rank(request.text, vector))
+            for request, vector in zip(requests, asked, strict=True)
+        ],
+    )
+
+
+def agreement(served: Measured, reference: Measured) -> str:
+    """Return how far two embedders agree, on vectors and on the first five tools."""
+    cosines = (served.vectors * reference.vectors).sum(axis=1)
+    pairs = list(zip(served.first, reference.first, strict=True))
+    shared = sum(len({*ours} & {*theirs}) / len(theirs) for ours, theirs in pairs) / len(pairs)
+    return (
+        f"cosine mean {cosines.mean():.4f} min {cosines.min():.4f}; "
+        f"same tool first {_share(a[0] == b[0] for a, b in pairs)}, "
+        f"same five {_share(set(a) == set(b) for a, b in pairs)}, "
+        f"shared of five {100 * shared:.1f} %"
+    )
+
+
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Measure tool retrieval on labelled requests.")
     parser.add_argument("--data", type=Path, default=Path("../shared/data/toolrag"))
     parser.add_argument("--limit", type=int, default=300, help="requests per source")
     parser.add_argument("--source", action="append", help=f"default: {', '.join(SOURCES)}")
+    parser.add_argument("--embedder", type=Path, default=Path(".state/embedder"))
+    parser.add_argument(
+        "--reference", action="store_true", help="measure with sentence-transformers too"
+    )
     options = parser.parse_args(arguments)
     if not (options.data / "queries.jsonl").is_file():
         raise SystemExit(f"{options.data}: no queries.jsonl here; nothing was measured")
-    embedder = MiniLmEmbedder()
-    _say(f"{'source':<12} {'tools':>6} {'requests':>8}  {'way':<8} {'R@5':>6} {'COMP@5':>7}")
-    for source in options.source or SOURCES:
-        started = time.perf_counter()
-        tools = read_tools(options.data, CATALOGUE_OF.get(source, source))
-        requests = read_requests(options.data, source, split="dev", limit=options.limit)
-        vectors = embedder.embed([tool.text for tool in tools])
-        index = ToolIndex(Catalogue(tools=tools, vectors=vectors))
-        asked = embedder.embed([request.text for request in requests])
-        for way, result in evaluate(index, requests, asked).items():
+    with MiniLmEmbedder(options.embedder) as embedder:
+        embedders: dict[str, Embedder] = {"int8": embedder}
+        if options.reference:
+            embedders["fp32"] = ReferenceEmbedder()
+        _say(
+            f"{'source':<12} {'tools':>6} {'requests':>8}  {'runtime':<8}{'way':<8} "
+            f"{'R@5':>6} {'COMP@5':>7}"
+        )
+        for source in options.source or SOURCES:
+            tools = read_tools(options.data, CATALOGUE_OF.get(source, source))
+            requests = read_requests(options.data, source, split="dev", limit=options.limit)
+            _report(source, tools, requests, embedders)
+
+
+def _report(
+    source: str,
+    tools: tuple[Tool, ...],
+    requests: list[Labelled],
+    embedders: Mapping[str, Embedder],
+) -> None:
+    started = time.perf_counter()
+    found = {name: measure(tools, requests, embedder) for name, embedder in embedders.items()}
+    for name, measured in found.items():
+        for way, result in measured.scores.items():
             _say(
-                f"{source:<12} {len(tools):>6} {len(requests):>8}  {way:<8} "
+                f"{source:<12} {len(tools):>6} {len(requests):>8}  {name:<8}{way:<8} "
                 f"{100 * result.recall:>6.1f} {100 * result.complete:>7.1f}"
             )
-        _say(f"{source:<12} took {time.perf_counter() - started:.0f} s")
+    if "fp32" in found:
+        _say(f"{source:<12} {agreement(found['int8'], found['fp32'])}")
+    _say(f"{source:<12} took {time.perf_counter() - started:.0f} s")
+
+
+def _share(same: Iterable[bool]) -> str:
+    found = list(same)
+    return f"{100 * sum(found) / len(found):.1f} %"
 
 
 def _tool(row: dict[str, Any]) -> Tool:

@@ -14,6 +14,10 @@ from pointsman.toolrag.domain import DIMENSIONS, Embedder, Hit, ToolIndex, Vecto
 
 tracer = trace.get_tracer(__name__)
 
+# Up to these a search takes about a millisecond, and going to a thread and back as much as that.
+INLINE_TOOLS = 8_000
+INLINE_CHARACTERS = 4_000
+
 
 @dataclass(frozen=True, kw_only=True)
 class Deps:
@@ -56,6 +60,9 @@ async def _hits(command: RetrieveTools, deps: Deps) -> list[Hit]:
         return []
     own_names = frozenset(tool.function.name for tool in command.request.tools or ())
     vector = _vector(command.vector)
+    is_quick = len(text) <= INLINE_CHARACTERS and len(deps.index.catalogue.tools) <= INLINE_TOOLS
+    if vector is not None and is_quick:
+        return _bind(text, vector, own_names, deps)
     return await asyncio.to_thread(_bind, text, vector, own_names, deps)
 
 
@@ -71,6 +78,6 @@ def _vector(data: bytes) -> Vectors | None:
 
 
 def _bind(text: str, vector: Vectors | None, own_names: frozenset[str], deps: Deps) -> list[Hit]:
-    """Search off the event loop; without a vector, embed here too."""
+    """Search; without a vector, embed first."""
     query = deps.embedder.embed([text])[0] if vector is None else vector
     return deps.index.bind(text, query, min_k=deps.min_k, max_k=deps.max_k, hidden=own_names)

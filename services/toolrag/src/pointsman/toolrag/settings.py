@@ -16,6 +16,12 @@ class Settings(ServiceSettings):
         default=Path(".state/catalogue"),
         description="Folder of the built catalogue; built at start when absent or stale.",
     )
+    embedder_dir: Path = Field(
+        default_factory=lambda known: known["state_dir"] / "embedder",
+        validation_alias="POINTSMAN_EMBEDDER_DIR",
+        description="Folder of the exported embedding model; made at start when absent. "
+        "By default `embedder` in the state folder.",
+    )
     min_k: int = Field(
         default=3, ge=0, le=64, description="Tools bound at least, however low they score."
     )

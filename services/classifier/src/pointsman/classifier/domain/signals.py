@@ -6,15 +6,10 @@ Owns the weights and where they come from.
 import math
 from collections.abc import Mapping
 
-import numpy as np
-from numpy.typing import NDArray
-
 from pointsman.classifier.domain import features
 from pointsman.classifier.domain.ports import Array
 from pointsman.classifier.domain.prototypes import Prototypes
 from pointsman.contracts.parts import Signals
-
-_NEIGHBOURS = 3
 
 # Log-odds of "complex": logistic regression (L2) on the prototypes, each left out of its own
 # neighbourhood, and on the development half of tests/measure_signals.py; rounded. That file
@@ -51,15 +46,16 @@ def read_signals(
     """
     if not text:
         return _no_words(is_suspicious=is_suspicious)
-    nearness: Array = known.vectors @ vector
+    near = known.nearness(vector)
     found = features.features(text)
     complexity = _logistic(
         _COMPLEX_BIAS
-        + _COMPLEX_NEARNESS * _contrast(nearness, known.is_complex)
+        + _COMPLEX_NEARNESS * (near.complex - near.simple)
         + sum(weight * getattr(found, name) for name, weight in _COMPLEX_WEIGHTS.items())
     )
-    tool_need = _logistic(_TOOLS_BIAS + _TOOLS_NEARNESS * _contrast(nearness, known.needs_tools))
-    domain, margin = _domain(nearness, known.domains)
+    tools_lead = near.with_tools - near.without_tools
+    tool_need = _logistic(_TOOLS_BIAS + _TOOLS_NEARNESS * tools_lead)
+    domain, margin = _domain(near.domains)
     urgency, sure = features.urgency(text)
     return Signals(
         intent="complex" if complexity >= 0.5 else "simple",
@@ -89,17 +85,7 @@ def _no_words(*, is_suspicious: bool) -> Signals:
     )
 
 
-def _contrast(nearness: Array, label: NDArray[np.bool_]) -> float:
-    """How much nearer the sentences with the label are than those without, in cosine."""
-    return _nearest(nearness[label]) - _nearest(nearness[~label])
-
-
-def _nearest(nearness: Array) -> float:
-    return float(np.sort(nearness)[-_NEIGHBOURS:].mean())
-
-
-def _domain(nearness: Array, domains: Mapping[str, NDArray[np.bool_]]) -> tuple[str, float]:
-    scores = {name: _nearest(nearness[rows]) for name, rows in domains.items()}
+def _domain(scores: Mapping[str, float]) -> tuple[str, float]:
     first, second = sorted(scores, key=lambda name: -scores[name])[:2]
     if scores[first] < _DOMAIN_FROM:
         return "general", 0.0

@@ -18,9 +18,11 @@ def request_text(request: ChatRequest) -> str:
     """
     turns: list[str] = []
     for message in reversed(request.messages):
-        if message.role == "user" and message.text.strip():
-            turns.append(message.text.strip())
-            if len(turns) == _MAX_TURNS or sum(len(t.split()) for t in turns) >= _FOLLOW_UP_WORDS:
+        if message.role == "user" and (said := message.text.strip()):
+            turns.append(said)
+            # Counting further would read the whole of a long turn.
+            words = sum(len(turn.split(None, _FOLLOW_UP_WORDS)) for turn in turns)
+            if len(turns) == _MAX_TURNS or words >= _FOLLOW_UP_WORDS:
                 break
     return "\n".join(turns)[:_READ_CHARACTERS]
 

@@ -5,26 +5,40 @@ tool. One failed connection is tried again at once, as long as no byte of an ans
 """
 
 import asyncio
-import json
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from dataclasses import dataclass
+import ssl
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from http import HTTPStatus
+from pathlib import Path
 from typing import Final
 
-import httpx
-from pydantic import SecretStr, ValidationError
+import aiohttp
+import certifi
+from aiohttp.abc import AbstractStreamWriter
+from pydantic import SecretStr
+from pydantic_core import to_json
+from yarl import URL
 
 from pointsman.contracts.errors import ErrorCode
-from pointsman.executor.adapters.sse import EventReader, MalformedStream
+from pointsman.executor.adapters.answer import Answer
 from pointsman.executor.domain.failures import ModelFailed, failure_of_status
 from pointsman.executor.domain.ports import ModelCall
 from pointsman.executor.domain.reading import Chunk
+from pointsman.routes.registry import Model
 
 TRIES: Final = 2
-DONE: Final = b"[DONE]"
+IDLE_S: Final = 4.0
+"""How long an unused connection is trusted; model servers close theirs after 5 s (uvicorn)."""
+
 DRAIN_S: Final = 0.2
-"""How long the body's end is awaited after the last event, so that the connection can be reused."""
+"""How long the end of a body that nobody needs is awaited, so that its connection can be reused."""
+
+HEADERS: Final = {
+    "Accept": "text/event-stream, application/json",
+    "Accept-Encoding": "identity",  # compressed, a small body could grow past its bound
+    "User-Agent": "pointsman-executor",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,148 +48,174 @@ class Bounds:
     connect_timeout_s: float = 3.0
     first_token_timeout_s: float = 60.0
     max_connections: int = 256
-    max_idle_connections: int = 64
     max_response_bytes: int = 2 * 1024 * 1024
     max_line_bytes: int = 256 * 1024
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Backend:
+    """Where a model is served, and the headers that only it is sent: the key, if it has one."""
+
+    model: Model
+    url: URL
+    headers: Mapping[str, str] = field(repr=False)
+
+
+class _Body(aiohttp.BytesPayload):
+    """A request's body; ``is_sent`` once the backend may have seen some of it."""
+
+    is_sent = False
+
+    async def write_with_length(
+        self, writer: AbstractStreamWriter, content_length: int | None
+    ) -> None:
+        self.is_sent = True
+        await super().write_with_length(writer, content_length)
+
+
 @asynccontextmanager
 async def open_models(
-    bounds: Bounds, keys: Mapping[str, SecretStr]
+    bounds: Bounds, keys: Mapping[str, SecretStr], *, authorities: Path | None = None
 ) -> AsyncGenerator["OpenAICompatible"]:
-    """Open the connection pool to all backends; ``keys`` are by model id."""
-    limits = httpx.Limits(
-        max_connections=bounds.max_connections,
-        max_keepalive_connections=bounds.max_idle_connections,
+    """Open the connection pool to all backends; ``keys`` are by model id.
+
+    ``authorities`` is the file of those that a backend's certificate may be signed by; without it,
+    the public ones.
+    """
+    tls = await asyncio.to_thread(_trusting, authorities or Path(certifi.where()))
+    connector = aiohttp.TCPConnector(
+        limit=bounds.max_connections, keepalive_timeout=IDLE_S, ssl=tls
     )
     # trust_env=False: a proxy or a .netrc of the machine is not part of this service's settings.
-    async with httpx.AsyncClient(limits=limits, timeout=None, trust_env=False) as client:
-        yield OpenAICompatible(client, bounds, keys)
+    async with aiohttp.ClientSession(
+        connector=connector,
+        headers=HEADERS,
+        timeout=aiohttp.ClientTimeout(total=None, connect=bounds.connect_timeout_s),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,
+        trust_env=False,
+    ) as session:
+        models = OpenAICompatible(session, bounds, keys)
+        try:
+            yield models
+        finally:
+            models.close()
 
 
 class OpenAICompatible:
     """Implements ``ModelClient``."""
 
     def __init__(
-        self, client: httpx.AsyncClient, bounds: Bounds, keys: Mapping[str, SecretStr]
+        self, session: aiohttp.ClientSession, bounds: Bounds, keys: Mapping[str, SecretStr]
     ) -> None:
-        self._client = client
+        self._session = session
         self._bounds = bounds
         self._keys = keys
+        self._backends: dict[str, _Backend] = {}
+        self._ending: set[aiohttp.ClientResponse] = set()
 
-    async def chat(self, call: ModelCall, take: Callable[[Chunk], None]) -> None:
+    def close(self) -> None:
+        """Give up the connections of answers whose body has not ended yet."""
+        for response in self._ending:
+            response.close()
+
+    async def chat(self, call: ModelCall, take: Callable[[Sequence[Chunk]], None]) -> None:
         """See ``ModelClient.chat``."""
-        now = asyncio.get_running_loop().time()
+        loop = asyncio.get_running_loop()
+        now = loop.time()
         ends_at = now + call.timeout_s
+        backend = self._backend(call.model)
+        body = _Body(to_json(call.body), content_type="application/json")
         try:
             async with asyncio.timeout_at(
                 min(ends_at, now + self._bounds.first_token_timeout_s)
-            ) as scope:
-
-                def arrived(chunk: Chunk) -> None:
-                    if scope.when() != ends_at and chunk.has_token:
-                        scope.reschedule(ends_at)
-                    take(chunk)
-
-                await self._send(call, arrived)
-        except (httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            ) as patience:
+                response = await self._send(backend, body)
+                try:
+                    answer = self._answer(response, take)
+                    while not answer.is_over:
+                        part = await response.content.readany()
+                        if part:
+                            answer.feed(part)
+                        else:
+                            answer.finish()
+                        if answer.has_token and patience.when() != ends_at:
+                            patience.reschedule(ends_at)
+                except BaseException:
+                    response.close()
+                    raise
+        except TimeoutError as error:
+            reason = "no answer in time" if body.is_sent else "no connection in time"
             raise ModelFailed(
-                ErrorCode.UPSTREAM_TIMEOUT, "no connection in time", was_processed=False
+                ErrorCode.UPSTREAM_TIMEOUT, reason, was_processed=body.is_sent
             ) from error
-        except (TimeoutError, httpx.TimeoutException) as error:
-            raise ModelFailed(ErrorCode.UPSTREAM_TIMEOUT, "no answer in time") from error
+        except aiohttp.ClientError as error:
+            raise ModelFailed(ErrorCode.UPSTREAM_ERROR, "the answer was cut") from error
+        if not response.closed:  # aiohttp closes it, and keeps the connection, at its body's end
+            self._ending.add(response)
+            loop.call_later(DRAIN_S, self._end, response)
 
-    async def _send(self, call: ModelCall, take: Callable[[Chunk], None]) -> None:
-        for left in reversed(range(TRIES)):
-            has_begun = False
+    def _end(self, response: aiohttp.ClientResponse) -> None:
+        response.close()
+        self._ending.discard(response)
+
+    async def _send(self, backend: _Backend, body: _Body) -> aiohttp.ClientResponse:
+        """Return the response as soon as its head is there."""
+        for _ in range(TRIES):
+            body.is_sent = False
             try:
-                async with self._request(call) as response:
-                    has_begun = True
-                    await self._read(response, take)
-            except httpx.TimeoutException:
+                return await self._session.post(
+                    backend.url, data=body, headers=backend.headers, allow_redirects=False
+                )
+            except aiohttp.ServerTimeoutError:
                 raise
-            except httpx.RequestError as error:
-                if has_begun or not left:
-                    reason = "the answer was cut" if has_begun else "no connection"
-                    raise ModelFailed(
-                        ErrorCode.UPSTREAM_ERROR, reason, was_processed=has_begun
-                    ) from error
-            else:
-                return
+            except aiohttp.ServerDisconnectedError as error:
+                if not isinstance(error.message, str):  # the head, as far as it came
+                    raise
+            except aiohttp.ClientConnectionError:
+                pass
+            except aiohttp.ClientResponseError as error:
+                raise ModelFailed(ErrorCode.UPSTREAM_ERROR, "the answer is no HTTP") from error
+        raise ModelFailed(ErrorCode.UPSTREAM_ERROR, "no connection", was_processed=False)
 
-    def _request(self, call: ModelCall) -> AbstractAsyncContextManager[httpx.Response]:
-        connect_s = min(self._bounds.connect_timeout_s, call.timeout_s)
-        return self._client.stream(
-            "POST",
-            f"{str(call.model.base_url).rstrip('/')}/chat/completions",
-            content=json.dumps(call.body).encode(),
-            headers=self._headers(call),
-            timeout=httpx.Timeout(call.timeout_s, connect=connect_s, pool=connect_s),
+    def _answer(
+        self, response: aiohttp.ClientResponse, take: Callable[[Sequence[Chunk]], None]
+    ) -> Answer:
+        if response.status != HTTPStatus.OK:
+            raise failure_of_status(response.status)
+        if response.headers.get("Content-Encoding", "identity").lower() != "identity":
+            raise ModelFailed(ErrorCode.UPSTREAM_ERROR, "compressed answer")
+        return Answer(
+            response.content_type,
+            take,
+            max_bytes=self._bounds.max_response_bytes,
+            max_event_bytes=self._bounds.max_line_bytes,
         )
 
-    def _headers(self, call: ModelCall) -> dict[str, str]:
-        headers = {
-            "content-type": "application/json",
-            "accept": "text/event-stream, application/json",
-            "accept-encoding": "identity",  # compressed, a small body could grow past its bound
-            "user-agent": "pointsman-executor",
-        }
-        key = self._keys.get(call.model.id)
-        if key is not None:
-            headers["authorization"] = f"Bearer {key.get_secret_value()}"
-        return headers
-
-    async def _read(self, response: httpx.Response, take: Callable[[Chunk], None]) -> None:
-        if response.status_code != HTTPStatus.OK:
-            raise failure_of_status(response.status_code)
-        content_type = response.headers.get("content-type", "")
-        match content_type.partition(";")[0].strip().lower():
-            case "text/event-stream":
-                await self._read_events(response, take)
-            case "application/json":
-                body = b"".join([part async for part in self._bounded(response)])
-                take(_parsed(body))
-            case _:
-                raise ModelFailed(ErrorCode.UPSTREAM_ERROR, "unknown content type")
-
-    async def _read_events(self, response: httpx.Response, take: Callable[[Chunk], None]) -> None:
-        reader = EventReader(self._bounds.max_line_bytes)
-        parts = self._bounded(response)
-        try:
-            async for part in parts:
-                for data in reader.feed(part):
-                    if data.strip() == DONE:
-                        await _drain(parts)
-                        return
-                    take(_parsed(data))
-            for data in reader.finish():
-                if data.strip() != DONE:
-                    take(_parsed(data))
-        except MalformedStream as error:
-            raise ModelFailed(ErrorCode.UPSTREAM_ERROR, str(error)) from error
-
-    async def _bounded(self, response: httpx.Response) -> AsyncIterator[bytes]:
-        size = 0
-        async for part in response.aiter_bytes():
-            size += len(part)
-            if size > self._bounds.max_response_bytes:
-                raise ModelFailed(ErrorCode.UPSTREAM_ERROR, "the answer is too long")
-            yield part
+    def _backend(self, model: Model) -> _Backend:
+        known = self._backends.get(model.id)
+        if known is None or known.model is not model:
+            known = self._backends[model.id] = _backend(model, self._keys.get(model.id))
+        return known
 
 
-async def _drain(parts: AsyncIterator[bytes]) -> None:
-    with suppress(TimeoutError, httpx.RequestError):
-        async with asyncio.timeout(DRAIN_S):
-            async for _ in parts:
-                pass
+def _backend(model: Model, key: SecretStr | None) -> _Backend:
+    """Return where a model is served.
+
+    Raises: ModelFailed for a key that no header can hold.
+    """
+    headers: dict[str, str] = {}
+    if key is not None:
+        secret = key.get_secret_value()
+        if not (secret.isascii() and secret.isprintable()):
+            raise ModelFailed(ErrorCode.UPSTREAM_ERROR, "unusable key", was_processed=False)
+        headers["Authorization"] = f"Bearer {secret}"
+    path = (model.base_url.path or "").rstrip("/")
+    url = URL(str(model.base_url)).origin().with_path(f"{path}/chat/completions", encoded=True)
+    return _Backend(model=model, url=url, headers=headers)
 
 
-def _parsed(data: bytes) -> Chunk:
-    try:
-        chunk = Chunk.model_validate_json(data)
-    except ValidationError:
-        # Without its cause: a validation error quotes the text of the answer.
-        raise ModelFailed(ErrorCode.UPSTREAM_ERROR, "the answer has a wrong shape") from None
-    if chunk.error_status is not None:
-        raise failure_of_status(chunk.error_status, was_processed=True)
-    return chunk
+def _trusting(authorities: Path) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=authorities)
+    context.set_alpn_protocols(["http/1.1"])
+    return context

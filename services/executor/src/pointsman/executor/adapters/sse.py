@@ -25,23 +25,27 @@ class EventReader:
         lines = (self._tail + received).split(b"\n")
         self._tail = lines.pop()
         for line in lines:
-            yield from self._take_line(line.removesuffix(b"\r"))
+            if line and line != b"\r":
+                self._take_line(line.removesuffix(b"\r"))
+            elif self._data:
+                yield self._event()
         if self._size + len(self._tail) > self._max:
             raise MalformedStream("an event is too long")
 
     def finish(self) -> Iterator[bytes]:
         """Yield what is left at the end; some servers leave out the last empty line."""
         if self._tail:
-            yield from self._take_line(self._tail.removesuffix(b"\r"))
+            self._take_line(self._tail.removesuffix(b"\r"))
             self._tail = b""
-        yield from self._take_line(b"")
+        if self._data:
+            yield self._event()
 
-    def _take_line(self, line: bytes) -> Iterator[bytes]:
-        if not line:
-            if self._data:
-                yield b"\n".join(self._data)
-            self._data, self._size = [], 0
-            return
+    def _event(self) -> bytes:
+        data = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
+        self._data, self._size = [], 0
+        return data
+
+    def _take_line(self, line: bytes) -> None:
         field, _, value = line.partition(b":")
         if field == b"data":
             self._size += len(value)

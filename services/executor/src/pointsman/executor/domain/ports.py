@@ -3,7 +3,7 @@
 Owns the ports; ``adapters`` implements them. Decides nothing.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -25,8 +25,10 @@ class ModelCall:
 
 
 class ModelClient(Protocol):
-    async def chat(self, call: ModelCall, take: Callable[[Chunk], None]) -> None:
-        """Send one request and hand over each chunk of the answer, in order, as it arrives.
+    async def chat(self, call: ModelCall, take: Callable[[Sequence[Chunk]], None]) -> None:
+        """Send one request and hand over the chunks of the answer, in order, as they arrive.
+
+        What arrives together is handed over together.
 
         Cancelling it closes the connection, so that the backend stops working.
         Raises: ModelFailed.
@@ -49,6 +51,10 @@ class ToolRunner(Protocol):
 
 
 class ArgumentCheck(Protocol):
+    async def prepare(self) -> None:
+        """Get ready for ``problem``: what is slow about it happens here, off the event loop."""
+        ...
+
     def problem(self, schema: JsonObject, arguments: JsonObject) -> str | None:
         """Say in a sentence why ``arguments`` do not fit ``schema``; None if they do."""
         ...

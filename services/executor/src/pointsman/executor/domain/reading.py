@@ -4,14 +4,15 @@ Owns the response side of the OpenAI format, streamed or whole. Performs no I/O.
 Source: OpenAI API reference, chat completion chunk object.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from math import ceil
+from typing import Annotated, Required
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter
+from typing_extensions import TypedDict  # pydantic needs this one before Python 3.12
 
 from pointsman.contracts.chat import FinishReason, FunctionCall, ToolCall
-from pointsman.contracts.wire import Wire
 
 CHARS_PER_TOKEN = 4
 """The usual rule of thumb for English; used only where a backend sends no usage."""
@@ -26,73 +27,81 @@ _FINISH_REASONS: dict[str, FinishReason] = {
     "function_call": "tool_calls",
     "content_filter": "content_filter",
 }
+_WRITTEN = ("content", "refusal", "reasoning", "reasoning_content", "tool_calls")
 _FAILED_REASONS = frozenset({"abort", "error"})
 """vLLM's words for an answer that it gave up."""
 
 
-class FunctionPiece(Wire):
-    name: str | None = None
-    arguments: str | None = None
+class FunctionPiece(TypedDict, total=False):
+    name: str | None
+    arguments: str | None
 
 
-class ToolCallPiece(Wire):
+class ToolCallPiece(TypedDict, total=False):
     """A fragment of a tool call. ``index`` says which call; some servers leave it out."""
 
-    index: int | None = Field(default=None, ge=0, lt=MAX_TOOL_CALLS)
-    id: str | None = None
-    function: FunctionPiece | None = None
+    index: Annotated[int, Field(ge=0, lt=MAX_TOOL_CALLS)] | None
+    id: str | None
+    function: FunctionPiece | None
 
 
-class Piece(Wire):
+class Piece(TypedDict, total=False):
     """A ``delta`` of a stream, or the ``message`` of a whole answer."""
 
-    content: str | None = None
-    refusal: str | None = None
-    reasoning: str | None = None
-    reasoning_content: str | None = None
-    tool_calls: tuple[ToolCallPiece, ...] | None = Field(default=None, max_length=MAX_TOOL_CALLS)
+    content: str | None
+    refusal: str | None
+    reasoning: str | None
+    reasoning_content: str | None
+    tool_calls: Annotated[list[ToolCallPiece], Field(max_length=MAX_TOOL_CALLS)] | None
 
 
-class Choice(Wire):
-    delta: Piece | None = None
-    message: Piece | None = None
-    finish_reason: str | None = None
+class Choice(TypedDict, total=False):
+    delta: Piece | None
+    message: Piece | None
+    finish_reason: str | None
 
 
-class TokenCount(Wire):
-    prompt_tokens: int = Field(ge=0)
-    completion_tokens: int = Field(default=0, ge=0)
+class TokenCount(TypedDict, total=False):
+    prompt_tokens: Required[Annotated[int, Field(ge=0)]]
+    completion_tokens: Annotated[int, Field(ge=0)]
 
 
-class BackendError(Wire):
-    code: int | str | None = None
+class BackendError(TypedDict, total=False):
+    code: int | str | None
 
 
-class Chunk(Wire):
-    """One event of a streamed answer, or a whole one. ``error`` is a failure after status 200."""
+class Chunk(TypedDict, total=False):
+    """One event of a streamed answer, or a whole one. ``error`` is a failure after status 200.
 
-    model: str | None = None
-    choices: tuple[Choice, ...] = ()
-    usage: TokenCount | None = None
-    error: BackendError | str | None = None
+    A checked dictionary: an answer is hundreds of these, and objects cost twice as much to build.
+    """
 
-    @property
-    def error_status(self) -> int | None:
-        """The HTTP status of a failure that was told after status 200; 500 where it says none."""
-        if self.error is None:
-            return None
-        code = self.error.code if isinstance(self.error, BackendError) else None
-        return code if isinstance(code, int) and 400 <= code <= 599 else 500
+    model: str | None
+    choices: list[Choice]
+    usage: TokenCount | None
+    error: BackendError | str | None
 
-    @property
-    def has_token(self) -> bool:
-        """Whether the model has begun to write: words, thoughts or a tool call."""
-        pieces = (choice.delta or choice.message for choice in self.choices)
-        return any(
-            bool(p.content or p.refusal or p.reasoning or p.reasoning_content or p.tool_calls)
-            for p in pieces
-            if p is not None
-        )
+
+CHUNK: TypeAdapter[Chunk] = TypeAdapter(Chunk)
+CHUNKS: TypeAdapter[list[Chunk]] = TypeAdapter(list[Chunk])
+
+
+def error_status(chunk: Chunk) -> int | None:
+    """The HTTP status of a failure that was told after status 200; 500 where it says none."""
+    error = chunk.get("error")
+    if error is None:
+        return None
+    code = None if isinstance(error, str) else error.get("code")
+    return code if isinstance(code, int) and 400 <= code <= 599 else 500
+
+
+def has_token(chunk: Chunk) -> bool:
+    """Whether the model has begun to write: words, thoughts or a tool call."""
+    for choice in chunk.get("choices", ()):
+        piece = choice.get("delta") or choice.get("message") or {}
+        if any(piece.get(name) for name in _WRITTEN):
+            return True
+    return False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,20 +134,16 @@ class Reading:
         self._reason: str | None = None
         self._count: TokenCount | None = None
 
-    def add(self, chunk: Chunk) -> str:
-        """Take in one chunk; return the words it added to the answer."""
-        self.response_model = chunk.model or self.response_model
-        self._count = chunk.usage or self._count
-        added = ""
-        for choice in chunk.choices[:1]:  # n is 1; anything beyond was not asked for
-            self._reason = choice.finish_reason or self._reason
-            if choice.delta is not None:
-                added += self._add_piece(choice.delta, is_whole=False)
-            elif choice.message is not None:
-                added += self._add_piece(choice.message, is_whole=True)
-        if added:
-            self._words.append(added)
-        return added
+    def add(self, chunks: Iterable[Chunk]) -> str:
+        """Take in some chunks; return the words they added to the answer."""
+        before = len(self._words)
+        for chunk in chunks:
+            self.response_model = chunk.get("model") or self.response_model
+            self._count = chunk.get("usage") or self._count
+            choices = chunk.get("choices")
+            if choices:
+                self._add_choice(choices[0])  # n is 1; anything beyond was not asked for
+        return "".join(self._words[before:])
 
     @property
     def text(self) -> str:
@@ -152,26 +157,41 @@ class Reading:
     def has_calls(self) -> bool:
         return bool(self._calls)
 
-    def _add_piece(self, piece: Piece, *, is_whole: bool) -> str:
-        words = (piece.content or "") + (piece.refusal or "")
-        thoughts = piece.reasoning_content or piece.reasoning or ""
+    def _add_choice(self, choice: Choice) -> None:
+        self._reason = choice.get("finish_reason") or self._reason
+        delta = choice.get("delta")
+        piece = delta if delta is not None else choice.get("message")
+        if not piece:
+            return
+        words = (piece.get("content") or "") + (piece.get("refusal") or "")
+        if words:
+            self._words.append(words)
+        thoughts = piece.get("reasoning_content") or piece.get("reasoning") or ""
         self._answer_chars += len(words) + len(thoughts)
-        for position, fragment in enumerate(piece.tool_calls or ()):
+        fragments = piece.get("tool_calls")
+        if fragments:
+            self._add_calls(fragments, is_whole=delta is None)
+
+    def _add_calls(self, fragments: Sequence[ToolCallPiece], *, is_whole: bool) -> None:
+        for position, fragment in enumerate(fragments):
             slot = position if is_whole else self._slot(fragment)
             call = self._calls.setdefault(slot, _Call())
-            call.id = call.id or fragment.id or ""
-            if fragment.function is not None:
-                call.name = call.name or fragment.function.name or ""
-                call.arguments.append(fragment.function.arguments or "")
-                self._answer_chars += len(fragment.function.arguments or "")
-        return words
+            call.id = call.id or fragment.get("id") or ""
+            function = fragment.get("function")
+            if function is not None:
+                call.name = call.name or function.get("name") or ""
+                arguments = function.get("arguments") or ""
+                call.arguments.append(arguments)
+                self._answer_chars += len(arguments)
 
     def _slot(self, fragment: ToolCallPiece) -> int:
         """The call a fragment belongs to; without an index, a new id opens a new call."""
-        if fragment.index is not None:
-            return fragment.index
+        index = fragment.get("index")
+        if index is not None:
+            return index
+        call_id = fragment.get("id")
         last = max(self._calls, default=-1)
-        is_new = last < 0 or (fragment.id is not None and fragment.id != self._calls[last].id)
+        is_new = last < 0 or (call_id is not None and call_id != self._calls[last].id)
         return last + 1 if is_new else last
 
     @property
@@ -204,7 +224,10 @@ class Reading:
     def tokens(self) -> Tokens:
         """Tokens as the backend counted them, else estimated; none for a call it never took up."""
         if self._count is not None:
-            return Tokens(input=self._count.prompt_tokens, output=self._count.completion_tokens)
+            return Tokens(
+                input=self._count["prompt_tokens"],
+                output=self._count.get("completion_tokens", 0),
+            )
         if not self.was_processed:
             return Tokens()
         return Tokens(

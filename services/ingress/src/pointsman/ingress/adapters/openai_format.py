@@ -4,10 +4,11 @@ Owns the spelling only; nothing here waits or decides.
 Source: OpenAI API reference, Chat Completions and Errors.
 """
 
-import json
 import re
-from collections.abc import Iterator
+from collections.abc import Container
 from typing import Any
+
+import orjson
 
 from pointsman.contracts.chat import Answer, ToolCall
 from pointsman.contracts.errors import ERRORS, ErrorCode
@@ -20,9 +21,8 @@ Json = dict[str, Any]
 DONE = b"data: [DONE]\n\n"
 KEEP_ALIVE = b": waiting\n\n"
 
-PIECE = re.compile(r"\S+\s*|\s+")
-WORDS_PER_CHUNK = 8
-"""An answer that was held for the judge is sent in pieces of this size: a stream is expected."""
+PIECE = re.compile(r"(?:\S+\s*|\s+){1,8}")
+"""An answer that was held for the judge is sent in pieces of eight words: a stream is expected."""
 
 
 def error_body(
@@ -90,25 +90,16 @@ def chunk(
 
 
 def sse(body: Json) -> bytes:
-    return (
-        b"data: " + json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode() + b"\n\n"
-    )
+    return b"data: %b\n\n" % orjson.dumps(body)
 
 
 def tool_call_deltas(calls: tuple[ToolCall, ...]) -> list[Json]:
     return [{"index": index, **call.model_dump()} for index, call in enumerate(calls)]
 
 
-def pieces(text: str) -> Iterator[str]:
+def pieces(text: str) -> list[str]:
     """Cut a whole answer into chunks of a few words, losing nothing."""
-    words: list[str] = []
-    for match in PIECE.finditer(text):
-        words.append(match.group())
-        if len(words) == WORDS_PER_CHUNK:
-            yield "".join(words)
-            words.clear()
-    if words:
-        yield "".join(words)
+    return PIECE.findall(text)
 
 
 def usage_body(usage: Usage) -> Json:
@@ -134,8 +125,11 @@ def completion_id(request_id: str) -> str:
     return f"chatcmpl-{request_id}"
 
 
-def frame_headers(frame: Completed | Failed | Delta, registry: ModelRegistry) -> dict[str, str]:
-    """Return the headers that say what was decided and, once known, what it cost."""
+def frame_headers(frame: Completed | Failed | Delta, simulated: Container[str]) -> dict[str, str]:
+    """Return the headers that say what was decided and, once known, what it cost.
+
+    ``simulated`` are the ids of models whose answers must say so.
+    """
     headers: dict[str, str] = {}
     if frame.decision is not None:
         headers |= _decision_headers(frame.decision)
@@ -154,7 +148,7 @@ def frame_headers(frame: Completed | Failed | Delta, registry: ModelRegistry) ->
         headers["x-pointsman-cost-usd"] = f"{frame.cost_usd:.10f}"
     else:
         headers["x-pointsman-model"] = frame.model
-    if _is_simulated(headers.get("x-pointsman-model"), registry):
+    if not isinstance(frame, Failed) and frame.model in simulated:
         headers["x-pointsman-simulated"] = "true"
     return headers
 
@@ -169,8 +163,6 @@ def _decision_headers(decision: RouteDecision) -> dict[str, str]:
 
 def _ascii(text: str) -> str:
     """Header values are ASCII without control characters."""
+    if text.isascii() and text.isprintable():
+        return text[:256]
     return "".join(c if " " <= c <= "~" else "?" for c in text)[:256]
-
-
-def _is_simulated(model: str | None, registry: ModelRegistry) -> bool:
-    return any(entry.is_simulated for entry in registry.models if entry.id == model)

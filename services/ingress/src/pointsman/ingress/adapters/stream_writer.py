@@ -10,16 +10,23 @@ from pointsman.contracts.errors import ErrorCode
 from pointsman.contracts.messages import Blocked, Completed, Delta, Failed, Frame
 from pointsman.ingress.adapters import openai_format as fmt
 from pointsman.ingress.domain import Refused, ShownText
-from pointsman.runtime.placeholders import StreamRestorer, json_escaped, restore
+from pointsman.runtime.placeholders import (
+    StreamRestorer,
+    json_escaped,
+    may_hold_placeholder,
+    restore,
+)
 
 
 class StreamWriter:
-    """Turns frames into server-sent events, restoring masked values across cuts."""
+    """Turns frames into server-sent events, restoring masked values across cuts.
 
-    def __init__(
-        self, request_id: str, values: dict[str, str] | None, *, include_usage: bool
-    ) -> None:
-        self.values = values
+    ``values`` are what placeholders stand for. They cost a question to the bus, so whoever writes
+    asks ``needs_values`` first: text before the first possible placeholder is shown without them.
+    """
+
+    def __init__(self, request_id: str, *, include_usage: bool) -> None:
+        self.values: dict[str, str] | None = None
         self._request_id = request_id
         self._include_usage = include_usage
         self._created = int(time.time())
@@ -27,6 +34,14 @@ class StreamWriter:
         self._restorer: StreamRestorer | None = None
         self._has_begun = False
         self.has_ended = False
+
+    def needs_values(self, frame: Frame) -> bool:
+        """Whether ``values`` must be set before ``frame`` is written."""
+        if self.values is not None:
+            return False
+        if isinstance(frame, Delta):
+            return may_hold_placeholder(frame.text)
+        return isinstance(frame, Completed) and may_be_masked(frame.answer)
 
     def write(self, frame: Frame) -> list[bytes]:
         """Return the events for ``frame``; a final one ends with ``[DONE]``."""
@@ -63,12 +78,13 @@ class StreamWriter:
         return events
 
     def _text(self, model: str, text: str) -> list[bytes]:
-        if self._restorer is None:
-            self._restorer = StreamRestorer(self.values or {})
-        restored = self._restorer.feed(text)
-        if not restored:
+        if self.values is not None:
+            if self._restorer is None:
+                self._restorer = StreamRestorer(self.values)
+            text = self._restorer.feed(text)
+        if not text:
             return []
-        return [*self._begin(model), self._chunk(model, {"content": restored})]
+        return [*self._begin(model), self._chunk(model, {"content": text})]
 
     def _begin(self, model: str) -> list[bytes]:
         if self._has_begun:
@@ -87,6 +103,13 @@ class StreamWriter:
 
     def _error(self, code: ErrorCode, detail: str) -> bytes:
         return fmt.sse(fmt.error_body(code, request_id=self._request_id, detail=detail))
+
+
+def may_be_masked(answer: Answer) -> bool:
+    """Whether the answer may hold a placeholder, in its words or in a tool call's arguments."""
+    return may_hold_placeholder(answer.text) or any(
+        may_hold_placeholder(call.function.arguments) for call in answer.tool_calls
+    )
 
 
 def restored_answer(answer: Answer, values: dict[str, str]) -> Answer:

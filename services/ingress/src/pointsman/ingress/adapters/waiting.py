@@ -4,12 +4,11 @@ Frames travel at most once; the outcome is also kept, so a frame that got lost i
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from pointsman.contracts.errors import ErrorCode, Retryable
-from pointsman.contracts.messages import Delta, Failed, Frame, Pending
+from pointsman.contracts.messages import Delta, Failed, Frame
 from pointsman.contracts.parts import RequestContext
 
 ASK_AGAIN_S = 5.0
@@ -25,20 +24,15 @@ class Outcomes(Protocol):
     async def outcome(self, context: RequestContext) -> Frame | None: ...
 
 
-async def frames_of(
-    context: RequestContext, queue: "asyncio.Queue[Frame]", outcomes: Outcomes
-) -> AsyncGenerator[Frame | None]:
-    """Yield the request's frames up to the final one; None whenever nothing came for a while."""
-    while True:
-        frame = await _next(context, queue, outcomes)
-        yield frame
-        if frame is not None and not isinstance(frame, Delta | Pending):
-            return
-
-
-async def _next(
+async def next_frame(
     context: RequestContext, queue: "asyncio.Queue[Frame]", outcomes: Outcomes
 ) -> Frame | None:
+    """Return the request's next frame; None when nothing came for a while, so it is called again.
+
+    Too long past the deadline, the answer is that the deadline has passed.
+    """
+    if not queue.empty():
+        return queue.get_nowait()
     try:
         async with asyncio.timeout(ASK_AGAIN_S):
             return await queue.get()
@@ -53,3 +47,13 @@ async def _next(
             request_id=context.request_id, code=ErrorCode.DEADLINE_EXCEEDED, stage="ingress"
         )
     return frame
+
+
+async def final_frame(
+    context: RequestContext, queue: "asyncio.Queue[Frame]", outcomes: Outcomes
+) -> Frame:
+    """Return the frame that ends the request's waiting, however long that takes."""
+    while True:
+        frame = await next_frame(context, queue, outcomes)
+        if frame is not None and not isinstance(frame, Delta):
+            return frame

@@ -1,6 +1,5 @@
 """What the rules look at: one request, its context and the answer, with the views they share."""
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,15 +8,14 @@ from typing import Any
 from pointsman.contracts.chat import JsonObject
 from pointsman.contracts.messages import Judge
 from pointsman.contracts.parts import ToolRun
-from pointsman.judge.domain.text import clipped, stems, without_code, words
+from pointsman.judge.domain.text import Wording, clipped, stems, without_code, words
 
 SchemaCheck = Callable[[JsonObject, Any], str | None]
 """Say in words how a JSON value breaks a JSON schema; None if it does not, or nobody can tell."""
 
-_ASKS_FOR_JSON = re.compile(
+_ASKS_FOR_JSON = Wording(
     r"\b(?:return|respond|answer|reply|output|produce|give|write|format|provide)\b[^.?!\n]{0,60}"
-    r"\bjson\b|\b(?:as|in)\s+(?:valid\s+|raw\s+|pure\s+)?json\b",
-    re.IGNORECASE,
+    r"\bjson\b|\b(?:as|in)\s+(?:valid\s+|raw\s+|pure\s+)?json\b"
 )
 
 
@@ -47,6 +45,10 @@ class Case:
         return words(self.answer)
 
     @cached_property
+    def prose_words(self) -> list[str]:
+        return self.answer_words if self.prose == self.answer else words(self.prose)
+
+    @cached_property
     def answer_stems(self) -> frozenset[str]:
         return stems(self.answer_words)
 
@@ -74,7 +76,7 @@ class Case:
 
     @cached_property
     def asks_for_json(self) -> bool:
-        return self.must_be_json or bool(_ASKS_FOR_JSON.search(without_code(self.question)))
+        return self.must_be_json or _ASKS_FOR_JSON.is_in(without_code(self.question))
 
 
 def case_of(command: Judge, check_schema: SchemaCheck) -> Case:

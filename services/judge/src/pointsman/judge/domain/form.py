@@ -3,6 +3,7 @@
 import json
 import re
 from collections import Counter
+from itertools import pairwise
 from typing import Any
 
 from pointsman.judge.domain.case import Case
@@ -10,6 +11,7 @@ from pointsman.judge.domain.fault import Fault
 from pointsman.judge.domain.languages import language_of, mentions_language, script_of
 from pointsman.judge.domain.text import (
     LIST_ITEM,
+    first_word,
     is_spaced,
     sentences,
     vocabulary,
@@ -42,12 +44,16 @@ _NO_PROSE = re.compile(r"^\s*(?:#|\||>|\$|[A-Z][\w ]{0,30}:)")
 
 _FENCED = re.compile(r"```(?:json)?\s*\n(.*?)```", re.DOTALL | re.IGNORECASE)
 _RUN = re.compile(r"([^\s\-=_.*|#~])\1{60,}")
+_RUN_BLOCK = 30
+"""So many characters, from a multiple of it, are alike in any run that ``_RUN`` finds."""
+_TOLERATED = 0.35
+"""Share of an answer that may say what the rest says, too."""
 _SHINGLE = 6
 _SHINGLE_CHARS = 20
 
 
 def no_answer(case: Case) -> Fault | None:
-    if words(case.answer) or re.search(r"[^\s\W]|[^\w\s]", case.answer):
+    if case.answer_words or re.search(r"[^\s\W]|[^\w\s]", case.answer):
         return None
     return Fault(severity=1.0, critique="The answer is empty.")
 
@@ -67,7 +73,7 @@ def cut_off(case: Case) -> Fault | None:
     if case.answer.count("```") % 2:
         return Fault(severity=0.75, critique="The answer ends inside a code block.")
     last = case.answer.splitlines()[-1]
-    last_words = words(last)
+    last_words = case.answer_words if last == case.answer else words(last)
     if len(case.answer_words) > 4 and last_words and _hangs(last, last_words[-1]):
         return Fault(severity=0.75, critique=f'The answer breaks off after "{last[-40:].strip()}".')
     is_prose = not LIST_ITEM.match(last) and not _NO_PROSE.match(last)
@@ -115,12 +121,12 @@ def wrong_form(case: Case) -> Fault | None:
 def repetition(case: Case) -> Fault | None:
     """A model that runs away says the same thing until it is stopped."""
     share = max(_repeated_sentences(case), _repeated_shingles(case))
-    if _RUN.search(case.answer):
+    if _has_run(case.answer):
         share = 1.0
-    if share < 0.35:
+    if share < _TOLERATED:
         return None
     return Fault(
-        severity=min(1.0, 0.5 + (share - 0.35) * 2),
+        severity=min(1.0, 0.5 + (share - _TOLERATED) * 2),
         critique="The answer repeats itself; say each thing once.",
     )
 
@@ -174,8 +180,19 @@ def _embedded(text: str) -> Any:
     return None
 
 
+def _has_run(text: str) -> bool:
+    is_likely = any(
+        text[start : start + _RUN_BLOCK] == text[start] * _RUN_BLOCK
+        for start in range(0, len(text), _RUN_BLOCK)
+    )
+    return is_likely and _RUN.search(text) is not None
+
+
 def _repeated_sentences(case: Case) -> float:
-    said = [" ".join(words(sentence)) for sentence in sentences(case.prose)]
+    found = sentences(case.prose)
+    if len(found) < 6 or max(Counter(map(first_word, found)).values()) < 4:
+        return 0.0
+    said = [" ".join(words(sentence)) for sentence in found]
     said = [sentence for sentence in said if len(sentence) >= 12]
     counts = Counter(said)
     if len(said) < 6 or max(counts.values()) < 4:
@@ -185,14 +202,18 @@ def _repeated_sentences(case: Case) -> float:
 
 def _repeated_shingles(case: Case) -> float:
     if is_spaced(case.answer):
-        units: list[str] | str = words(case.prose)
+        units: list[str] | str = case.prose_words
         size, enough = _SHINGLE, 80
     else:
         units, size, enough = case.prose, _SHINGLE_CHARS, 400
     if len(units) < enough:
         return 0.0
-    shingles = [tuple(units[i : i + size]) for i in range(len(units) - size + 1)]
-    return 1 - len(set(shingles)) / len(shingles)
+    total = len(units) - size + 1
+    # No two shingles are alike where two beginnings differ: pairs are enough to see that few are.
+    if 1 - len(set(pairwise(units[: total + 1]))) / total < _TOLERATED:
+        return 0.0
+    shingles = {tuple(units[i : i + size]) for i in range(total)}
+    return 1 - len(shingles) / total
 
 
 def _is_object(text: str) -> bool:

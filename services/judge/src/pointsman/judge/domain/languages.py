@@ -1,10 +1,9 @@
 """Which script and language a text is in, when it is easy to tell; None when it is not."""
 
-import re
 import unicodedata
 from collections import Counter
 
-from pointsman.judge.domain.text import clipped, vocabulary, words
+from pointsman.judge.domain.text import Wording, clipped, letters_of, vocabulary, words
 
 _SCRIPTS = ("LATIN", "CYRILLIC", "GREEK", "ARABIC", "HEBREW", "DEVANAGARI", "THAI", "HANGUL", "CJK",
             "HIRAGANA", "KATAKANA")  # fmt: skip
@@ -24,26 +23,25 @@ _COMMON = {
 }
 _FEWEST_HITS = 4
 
-_NAMES_LANGUAGE = re.compile(
+_NAMES_LANGUAGE = Wording(
     r"translat|language|\b(?:english|german|french|spanish|italian|portuguese|dutch|russian|chinese"
     r"|mandarin|japanese|korean|arabic|hebrew|hindi|greek|latin|turkish|polish|swedish|thai"
-    r"|vietnamese|urdu|bengali|ukrainian|deutsch|français|español|italiano)\b",
-    re.IGNORECASE,
+    r"|vietnamese|urdu|bengali|ukrainian|deutsch|français|español|italiano)\b"
 )
 
 
 def mentions_language(text: str) -> bool:
     """Whether a text speaks of languages, so that a change of language may be wanted."""
-    return bool(_NAMES_LANGUAGE.search(text))
+    return _NAMES_LANGUAGE.is_in(text)
 
 
 def script_of(text: str) -> str | None:
     """Return the script of most letters; None for a short or mixed text."""
-    counts: Counter[str] = Counter()
-    for char in clipped(text, 1_000):
-        if char.isalpha():
-            name = unicodedata.name(char, "").split(" ", 1)[0]
-            counts[_SAME.get(name, name)] += 1
+    ascii_letters, others = letters_of(clipped(text, 1_000))
+    counts = Counter({"LATIN": ascii_letters})
+    for char in others:
+        name = unicodedata.name(char, "").split(" ", 1)[0]
+        counts[_SAME.get(name, name)] += 1
     total = counts.total()
     if total < _FEWEST_LETTERS:
         return None

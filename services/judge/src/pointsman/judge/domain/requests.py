@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 from pointsman.judge.domain.text import (
     LIST_ITEM,
+    Wording,
     clipped,
+    first_word,
     is_spaced,
     sentences,
     stems,
@@ -44,14 +46,16 @@ _ASK_VERBS = _ASKING | _REWORKING
 _VERB = "|".join(sorted(_ASK_VERBS))
 _WH = "|".join(sorted(_QUESTIONS))
 _AUXILIARIES = vocabulary("am are can could did do does has have is should was were will would")
+_ASKING_WORDS = _ASK_VERBS | _QUESTIONS | _AUXILIARIES
 _SOFT = r"(?:please|also|then|finally|next|afterwards|now|lastly|secondly|first)"
-_CLAUSE = re.compile(
+_CLAUSE_PATTERN = (
     rf"(?:[,;]\s*|\s+)(?:(?:and|then|also|plus)\s+)(?:{_SOFT}\s+)*(?:to\s+)?"
     rf"(?=(?:{_VERB}|{_WH})\b(?!\s+(?:of|or|and)\b))"
-    rf"|\s*[,;]\s*(?:{_SOFT}\s+)*(?=(?:{_VERB}|what|why|how)\b(?!\s+(?:of|or|and)\b))",
-    re.IGNORECASE,
+    rf"|\s*[,;]\s*(?:{_SOFT}\s+)*(?=(?:{_VERB}|what|why|how)\b(?!\s+(?:of|or|and)\b))"
 )
 """Where one ask of a sentence ends and the next begins: "..., then list", "and how do"."""
+_CLAUSE = re.compile(_CLAUSE_PATTERN, re.IGNORECASE)
+_HAS_CLAUSES = Wording(_CLAUSE_PATTERN)
 _INLINE_NUMBER = re.compile(r"(?<=\s)\(?([1-9])\)\s+(?=[A-Za-z])")
 _INTRODUCES = re.compile(
     r":\s*$|\bfollowing\s+(?:questions?|problems?|tasks?|points?)\b|^\w+\s+(?:the\s+|your\s+)?answers?\b",
@@ -120,7 +124,7 @@ def parts_of(request: str) -> tuple[Part, ...]:
 
 def content_of(ask: str) -> frozenset[str]:
     """Return the stems of what an ask is about, without its verb and words that fit any ask."""
-    tokens = words(_POLITE.sub("", ask))
+    tokens = words(_without_polite(ask))
     if tokens and tokens[0] in _ASK_VERBS:
         tokens = tokens[1:]
     return stems(tokens) - _GENERIC
@@ -148,21 +152,27 @@ def _are_asks(items: list[str], around: str) -> bool:
 
 def _clauses(sentence: str) -> list[str]:
     """The asks of one sentence; none if it only tells, constrains or reworks a given text."""
-    if ":" in sentence and next(iter(words(_POLITE.sub("", sentence))), "") in _REWORKING:
+    if ":" in sentence and first_word(_without_polite(sentence)) in _REWORKING:
         return []  # what follows the colon is the text to rework
-    pieces = [piece.strip(" ,;") for piece in _CLAUSE.split(sentence)]
+    pieces = _CLAUSE.split(sentence) if _HAS_CLAUSES.is_in(sentence) else [sentence]
+    pieces = [piece.strip(" ,;") for piece in pieces]
     is_question = sentence.rstrip().endswith("?")
     asks = [piece for piece in pieces if piece and _is_ask(piece, is_question=is_question)]
     return asks or ([sentence] if is_question else [])
 
 
 def _is_ask(clause: str, *, is_question: bool) -> bool:
-    rest = _POLITE.sub("", clause)
-    first = next(iter(words(rest)), "")
+    rest = _without_polite(clause)
+    first = first_word(rest)
     if first in _CONSTRAINING or first in _REWORKING:
         return False
     if is_question:
-        return first in _ASK_VERBS | _QUESTIONS | _AUXILIARIES
+        return first in _ASKING_WORDS
     if len(rest) < len(clause) and first not in _AUXILIARIES:
         return bool(_POLITE_REQUEST.match(clause)) or first in _ASK_VERBS
     return first in _ASK_VERBS or first in {"what", "how", "why"}
+
+
+def _without_polite(ask: str) -> str:
+    match = _POLITE.match(ask)
+    return ask[match.end() :] if match else ask

@@ -73,16 +73,17 @@ CALL_RULES: tuple[Rule, ...] = (Rule(name="tool_calls", find=form.wrong_calls, p
 """For an answer that calls the client's tools: there is no text to judge yet."""
 
 
+_PASSED = {rule.name: Check(name=rule.name, passed=True) for rule in (*RULES, *CALL_RULES)}
+
+
 def score_case(case: Case) -> Score:
     """Apply the rules, in the table's order."""
     rules = CALL_RULES if case.command.answer.tool_calls else RULES
     found = [(rule, rule.find(case)) for rule in rules]
     checks = tuple(
-        Check(
-            name=rule.name,
-            passed=fault is None,
-            penalty=round(rule.penalty * fault.severity, 2) if fault else 0.0,
-        )
+        _PASSED[rule.name]
+        if fault is None
+        else Check(name=rule.name, passed=False, penalty=round(rule.penalty * fault.severity, 2))
         for rule, fault in found
     )
     lost = sum(check.penalty for check in checks)

@@ -11,6 +11,7 @@ from pointsman.judge.domain.requests import Part, parts_of
 from pointsman.judge.domain.text import (
     LIST_ITEM,
     STOPWORDS,
+    Wording,
     clipped,
     is_mentioned,
     vocabulary,
@@ -28,17 +29,15 @@ _LONGEST_QUOTE = 80
 
 _NUMBER = re.compile(r"(?<![\w.])\d{1,3}(?:,\d{3})+(?:\.\d+)?(?!\w)|(?<![\w.])\d+(?:\.\d+)?")
 _LIST_NUMBER = re.compile(r"^\s*(?:#+\s*)?(?:step\s+)?\d{1,3}[.):]\s", re.MULTILINE | re.IGNORECASE)
-_COMPUTES = re.compile(
+_COMPUTES = Wording(
     r"\b(?:calculate|compute|how (?:many|much|long|far|old)|estimate|solve|total|sum|average|mean"
-    r"|percent(?:age)?|convert|ratio|difference|forecast|predict|interest|probability)\b",
-    re.IGNORECASE,
+    r"|percent(?:age)?|convert|ratio|difference|forecast|predict|interest|probability)\b"
 )
-_GIVES_SOURCE = re.compile(
+_GIVES_SOURCE = Wording(
     r"\b(?:context|passage|article|document|excerpt|transcript)\b\s*:"
     r"|\b(?:according to|based (?:only |solely )?on|using only|from)\s+"
     r"(?:only\s+)?(?:the|this|these)\s+"
-    r"(?:following|above|below|given|provided|text|passage|context|document|article|information|table)",
-    re.IGNORECASE,
+    r"(?:following|above|below|given|provided|text|passage|context|document|article|information|table)"
 )
 _SMALL = 12
 """Whole numbers up to here count and order things; they need no source."""
@@ -105,7 +104,7 @@ def wrong_count(case: Case) -> Fault | None:
 
 def ungrounded_numbers(case: Case) -> Fault | None:
     """With a source to go by, a number that is in no source was made up."""
-    if not _has_source(case) or _COMPUTES.search(case.question):
+    if not _has_source(case) or _COMPUTES.is_in(case.question):
         return None
     sources = [case.prompt, *(clipped(output) for output in case.outputs)]
     known = {_value(text) for source in sources for text in _NUMBER.findall(source)}
@@ -202,7 +201,7 @@ def _top_level(lines: list[str]) -> int:
 def _has_source(case: Case) -> bool:
     if any(output.strip() for output in case.outputs):
         return True
-    return len(words(case.prompt)) >= 25 and bool(_GIVES_SOURCE.search(case.prompt))
+    return len(words(case.prompt)) >= 25 and _GIVES_SOURCE.is_in(case.prompt)
 
 
 def _value(text: str) -> float:

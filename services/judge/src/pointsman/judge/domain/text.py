@@ -5,12 +5,16 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
+_ASCII_WORD = re.compile(r"[a-z0-9]+(?:'[a-z0-9]+)?")
 _SENTENCE_END = re.compile(
     r"(?<=[.!?。！？])(?<!\bMr\.)(?<!\bMrs\.)(?<!\bMs\.)(?<!\bDr\.)(?<!\bvs\.)(?<!\be\.g\.)(?<!\bi\.e\.)"
     r"(?<!\b[A-Z]\.)\s+|\n+"
 )
 _FENCE = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
 LIST_ITEM = re.compile(r"^\s*(?:\d{1,3}[.)]|[-*•–])\s+(?P<text>\S.*)$")
+
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]")
+_NO_ASCII_LETTERS = bytes(code for code in range(128) if not chr(code).isalpha())
 
 LONGEST_TEXT = 50_000
 """Characters that are read of one text: its first and last half of this. Bounds the work."""
@@ -54,7 +58,18 @@ def clipped(text: str, size: int = LONGEST_TEXT) -> str:
 
 
 def words(text: str) -> list[str]:
-    return [match.group().lower() for match in _WORD.finditer(text)]
+    found: list[str]
+    if text.isascii():
+        found = _ASCII_WORD.findall(text.lower())
+        return found
+    found = _WORD.findall(text)
+    # All at once: no word holds a space, and none changes by its neighbours when it is lowered.
+    return " ".join(found).lower().split(" ") if found else []
+
+
+def first_word(text: str) -> str:
+    match = _WORD.search(text)
+    return match.group().lower() if match else ""
 
 
 def sentences(text: str) -> list[str]:
@@ -103,6 +118,30 @@ def is_mentioned(stemmed: str, among: frozenset[str]) -> bool:
 
 def is_spaced(text: str) -> bool:
     """Whether the text is in a script whose words these functions can tell apart."""
-    letters = [char for char in clipped(text, 2_000) if char.isalpha()]
-    latin = sum(char < "\u0250" for char in letters)
-    return not letters or latin / len(letters) > 0.7
+    ascii_letters, others = letters_of(clipped(text, 2_000))
+    total = ascii_letters + len(others)
+    latin = ascii_letters + sum(char < "\u0250" for char in others)
+    return not total or latin / total > 0.7
+
+
+def letters_of(text: str) -> tuple[int, list[str]]:
+    """Return how many ASCII letters there are, and the other letters."""
+    ascii_letters = len(text.encode("ascii", "ignore").translate(None, _NO_ASCII_LETTERS))
+    if text.isascii():
+        return ascii_letters, []
+    return ascii_letters, [char for char in _NOT_ASCII.findall(text) if char.isalpha()]
+
+
+class Wording:
+    """A pattern in lower case, to be found in any case."""
+
+    def __init__(self, pattern: str) -> None:
+        self._any_case = re.compile(pattern, re.IGNORECASE)
+        self._lower_case = re.compile(pattern)
+
+    def is_in(self, text: str) -> bool:
+        # Ignoring case costs three times as much as lowering the text first. Beyond ASCII the two
+        # are not the same: some letters have cases that lowering does not find.
+        if text.isascii():
+            return self._lower_case.search(text.lower()) is not None
+        return self._any_case.search(text) is not None

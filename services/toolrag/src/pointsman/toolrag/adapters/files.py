@@ -15,7 +15,8 @@ from typing import Final
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from pointsman.toolrag.adapters.embedding import MODEL, token_counter
+from pointsman.embedding import identity
+from pointsman.toolrag.adapters.embedding import token_counter
 from pointsman.toolrag.adapters.operations import SERVICES, derive_tools
 from pointsman.toolrag.domain import DIMENSIONS, Catalogue, Embedder, Tool, Vectors
 
@@ -36,10 +37,10 @@ class Manifest(BaseModel):
 
 
 def current_version() -> str:
-    """Return the hash of all that decides the catalogue's content: botocore, services, code."""
+    """Return the hash of what decides the catalogue's content: botocore, services, model, code."""
     from botocore import __version__
 
-    digest = hashlib.sha256(f"{__version__} {SERVICES} {MODEL}".encode())
+    digest = hashlib.sha256(f"{__version__} {SERVICES} {identity()}".encode())
     package = Path(__file__).parent.parent
     for source in (
         "adapters/operations.py",
@@ -128,7 +129,7 @@ def _line(tool: Tool) -> str:
 
 
 def _vectors_name(tools: list[Tool]) -> str:
-    digest = hashlib.sha256(MODEL.encode())
+    digest = hashlib.sha256(identity().encode())
     for tool in tools:
         digest.update(b"\0" + tool.text.encode())
     return f"vectors-{digest.hexdigest()[:16]}.npy"

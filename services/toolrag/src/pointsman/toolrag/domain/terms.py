@@ -7,6 +7,7 @@ for what API texts call otherwise.
 import math
 import re
 from collections import Counter
+from functools import lru_cache
 
 _RUN = re.compile(r"[^\W_]+")
 _CAMEL = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+")
@@ -31,13 +32,26 @@ def terms(text: str) -> list[str]:
     ``DescribeLogGroups`` and ``describe_log_groups`` give the same stems; a CamelCase word is also
     kept whole, so that ``GuardDuty`` meets ``guardduty``.
     """
-    stems: list[str] = []
-    for run in _RUN.findall(text):
-        pieces: list[str] = _CAMEL.findall(run) if run.isascii() else [run]
-        if len(pieces) > 1:
-            stems.append(run.lower())
-        stems.extend(stem(word) for piece in pieces if (word := piece.lower()) not in STOPWORDS)
-    return stems
+    return [one for run in _RUN.findall(text) for one in _read(run)[0]]
+
+
+def _read(run: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    # What is longer is no word, and no client may fill the memory with such.
+    return _remembered(run) if len(run) <= _LONGEST_REMEMBERED else _split(run)
+
+
+def _split(run: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the stems of one run of letters and digits, and the API words related to it."""
+    pieces: list[str] = _CAMEL.findall(run) if run.isascii() else [run]
+    whole = run.lower()
+    stems = [stem(word) for piece in pieces if (word := piece.lower()) not in STOPWORDS]
+    if len(pieces) > 1:
+        stems.insert(0, whole)
+    return tuple(stems), RELATED.get(stem(whole), ())
+
+
+_LONGEST_REMEMBERED = 32
+_remembered = lru_cache(maxsize=8192)(_split)
 
 
 def spaced(name: str) -> str:
@@ -93,9 +107,14 @@ RELATED = {
 
 def query_terms(text: str) -> dict[str, float]:
     """Return the request's stems with their weights, related API words at half weight."""
-    own = Counter(terms(text))
-    asked = {stem(word.lower()) for word in _RUN.findall(text)}
-    weights: dict[str, float] = {
-        other: RELATED_WEIGHT for word in sorted(asked) for other in RELATED.get(word, ())
-    }
-    return weights | {word: 1 + math.log(count) for word, count in own.items()}
+    own: dict[str, int] = {}
+    weights: dict[str, float] = {}
+    for run, count in Counter(_RUN.findall(text)).items():
+        stems, related = _read(run)
+        for one in stems:
+            own[one] = own.get(one, 0) + count
+        for other in related:
+            weights[other] = RELATED_WEIGHT
+    for word, count in own.items():
+        weights[word] = 1 + math.log(count)
+    return weights

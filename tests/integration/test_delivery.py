@@ -1,7 +1,7 @@
 """What delivery promises, over a real nats-server: nothing lost, nothing done twice."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Any
@@ -33,7 +33,6 @@ from pointsman.runtime.dead import list_letters, redrive
 from pointsman.runtime.nats_transport import NatsTransport
 from pointsman.runtime.process_bus import ProcessBus
 from pointsman.runtime.pull import EXPIRES_S
-from pointsman.runtime.reading import events_of
 from pointsman.runtime.service import Service
 from pointsman.runtime.settings import ServiceSettings
 from pointsman.testing.requests import chat, context
@@ -42,6 +41,7 @@ from pointsman.testing.stages import LARGE, SMALL, answer_echo, scripted, script
 WAIT_S = 20
 
 
+Told = Callable[..., Awaitable[list[Event]]]
 Run = Callable[[Sequence[Service[Any]]], AbstractAsyncContextManager[Platform]]
 
 
@@ -54,12 +54,8 @@ def run(request: pytest.FixtureRequest) -> Run:
 class Client:
     """Sends requests as ingress does and waits for their outcome."""
 
-    def __init__(self, transport: NatsTransport) -> None:
-        self.bus = ProcessBus(transport)
-
-    async def start(self) -> "Client":
-        await self.bus.start()
-        return self
+    def __init__(self, bus: ProcessBus) -> None:
+        self.bus = bus
 
     def context(self, **fields: Any) -> RequestContext:
         fields.setdefault("ingress", self.bus.instance)
@@ -81,31 +77,19 @@ class Client:
 
 
 @pytest.fixture
-async def client(transport: NatsTransport) -> AsyncGenerator[Client]:
-    client = await Client(transport).start()
-    storing = asyncio.create_task(client.bus.events.run())
-    yield client
-    client.bus.events.close()
-    await storing
-
-
-async def told(transport: NatsTransport, request_id: str, *, facts: int) -> list[Event]:
-    """Return the request's timeline once it has so many facts: they are stored off its path."""
-    async with asyncio.timeout(WAIT_S):
-        while len(events := await events_of(transport, request_id)) < facts:
-            await asyncio.sleep(0.02)
-    return events
+def client(bus: ProcessBus) -> Client:
+    return Client(bus)
 
 
 async def test_request_travels_through_every_stage_and_ends_once(
-    client: Client, settings: ServiceSettings, run: Run, transport: NatsTransport
+    client: Client, settings: ServiceSettings, run: Run, transport: NatsTransport, told: Told
 ) -> None:
     async with run(scripted_pipeline(settings)):
         asked, frame = await client.ask("hello")
     assert isinstance(frame, Completed)
     assert frame.answer.text == f"{SMALL}: hello"
     assert frame.usage.input_tokens == 10
-    events = await told(transport, asked.request_id, facts=6)
+    events = await told(asked.request_id, facts=6)
     assert [event.fact.type for event in events] == [
         "accepted",
         "safety_checked",
@@ -145,7 +129,7 @@ async def test_low_score_escalates_to_the_stronger_model_with_the_critique(
 
 
 async def test_paid_fact_is_not_paid_again_when_its_command_comes_twice(
-    client: Client, settings: ServiceSettings, run: Run, transport: NatsTransport
+    client: Client, settings: ServiceSettings, run: Run, transport: NatsTransport, told: Told
 ) -> None:
     calls: list[str] = []
 
@@ -174,7 +158,7 @@ async def test_paid_fact_is_not_paid_again_when_its_command_comes_twice(
             while await transport.stream_depth(LLM_WORK):
                 await asyncio.sleep(0.02)
     assert calls == [asked.request_id]
-    events = await told(transport, asked.request_id, facts=6)
+    events = await told(asked.request_id, facts=6)
     assert sum(event.fact.type == "executed" for event in events) == 1
     assert sum(event.fact.type == "completed" for event in events) == 1
 

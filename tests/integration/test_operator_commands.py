@@ -2,13 +2,22 @@
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
 
 import pytest
 from click.testing import CliRunner, Result
 
 from pointsman.cli.main import main
 from pointsman.contracts.errors import Rejected
-from pointsman.contracts.messages import Accept, Accepted, Completed, Execute, Executed, Failed
+from pointsman.contracts.messages import (
+    Accept,
+    Accepted,
+    Completed,
+    Event,
+    Execute,
+    Executed,
+    Failed,
+)
 from pointsman.runtime import ServiceSettings
 from pointsman.runtime.app import running
 from pointsman.runtime.embedded_nats import EmbeddedNats
@@ -18,6 +27,8 @@ from pointsman.testing.requests import chat, context
 from pointsman.testing.stages import answer_echo, scripted_pipeline
 
 WAIT_S = 20
+
+Told = Callable[..., Awaitable[list[Event]]]
 
 
 async def pointsman(server: EmbeddedNats, *arguments: str) -> Result:
@@ -36,19 +47,13 @@ async def ask(bus: ProcessBus, text: str) -> str:
     return asked.request_id
 
 
-@pytest.fixture
-async def bus(transport: NatsTransport) -> ProcessBus:
-    bus = ProcessBus(transport)
-    await bus.start()
-    return bus
-
-
 async def test_trace_prints_the_timeline_without_any_content(
-    bus: ProcessBus, settings: ServiceSettings, nats_server: EmbeddedNats
+    bus: ProcessBus, settings: ServiceSettings, nats_server: EmbeddedNats, told: Told
 ) -> None:
     async with running(scripted_pipeline(settings)):
         await ask(bus, "another one")
         request_id = await ask(bus, "secret words")
+        await told(request_id, facts=6)
         printed = await pointsman(nats_server, "trace", request_id)
         document = await pointsman(nats_server, "trace", request_id, "--json")
     assert printed.exit_code == 0
@@ -76,8 +81,10 @@ async def test_trace_of_an_unknown_request_says_so(
 
 
 async def test_dead_letter_is_listed_shown_and_driven_again(
-    bus: ProcessBus, settings: ServiceSettings, nats_server: EmbeddedNats
+    bus: ProcessBus, settings: ServiceSettings, nats_server: EmbeddedNats, told: Told
 ) -> None:
+    # What is logged meanwhile would stand between the lines of the command's output.
+    settings = settings.model_copy(update={"log_level": "error"})
     is_broken = True
 
     async def answer(command: Execute) -> Executed:
@@ -87,6 +94,7 @@ async def test_dead_letter_is_listed_shown_and_driven_again(
 
     async with running(scripted_pipeline(settings, executor=answer)):
         request_id = await ask(bus, "hello")
+        await told(request_id, facts=5)
         listed = await pointsman(nats_server, "dead", "list")
         assert request_id in listed.output
         number = listed.output.split()[0]

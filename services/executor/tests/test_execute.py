@@ -177,6 +177,18 @@ async def test_a_model_that_is_not_registered_may_be_replaced_by_another(backend
     assert backend.asked == []
 
 
+@pytest.mark.parametrize(
+    ("model", "status"), [("small", "succeeded"), ("small", "failed"), ("gone", "failed")]
+)
+async def test_a_fact_carries_the_decision_it_was_made_under(
+    backend: Backend, model: str, status: str
+) -> None:
+    backend.will(says("Hi") if status == "succeeded" else fails(503))
+    command = a_command(model=model)
+    fact = await run(backend.url, command)
+    assert (fact.status, fact.decision) == (status, command.decision)
+
+
 class RawServer:
     """Closes its first connections without a byte, then answers with ``response``."""
 

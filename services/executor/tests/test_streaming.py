@@ -124,6 +124,7 @@ async def test_a_client_that_left_before_is_not_answered_at_all(backend: Backend
     client.gone[command.context.request_id].set()
     fact = await run(backend.url, command, client=client)
     assert (fact.status, fact.usage.model_calls) == ("cancelled", 0)
+    assert fact.decision == command.decision
 
 
 async def test_stopping_the_service_closes_the_call_to_the_model(backend: Backend) -> None:

@@ -103,7 +103,7 @@ class ProcessBus:
     async def accept(self, command: Accept, fact: Accepted) -> None:
         for following in next_steps(command, fact).commands:
             await self._publisher.send(following)
-        self._publisher.tell(command, fact)
+        self._publisher.tell(command, fact, at=command.context.accepted_at)
 
     async def abandon(self, context: RequestContext) -> None:
         await self._publisher.abandon(context)

@@ -140,14 +140,18 @@ class Publisher:
         command: Accept | BusCommand,
         fact: PublishedFact,
         *,
+        at: datetime | None = None,
         duration_s: float = 0.0,
         delivery: int = 1,
     ) -> "asyncio.Future[None]":
-        """Put a fact on its way to LLM_EVENTS, without what was said; return when it is there."""
+        """Put a fact on its way to LLM_EVENTS, without what was said; return when it is there.
+
+        ``at`` is when it became true, by default now.
+        """
         event = Event(
             service=self.service,
             context=command.context,
-            at=datetime.now(UTC),
+            at=at or datetime.now(UTC),
             duration_s=duration_s,
             delivery=delivery,
             attempt=command.attempt,

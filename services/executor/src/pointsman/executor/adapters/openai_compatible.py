@@ -131,19 +131,21 @@ class OpenAICompatible:
                 min(ends_at, now + self._bounds.first_token_timeout_s)
             ) as patience:
                 response = await self._send(backend, body)
+                has_come = False
                 try:
                     answer = self._answer(response, take)
                     while not answer.is_over:
+                        if answer.has_token and patience.when() != ends_at:
+                            patience.reschedule(ends_at)
                         part = await response.content.readany()
                         if part:
                             answer.feed(part)
                         else:
                             answer.finish()
-                        if answer.has_token and patience.when() != ends_at:
-                            patience.reschedule(ends_at)
-                except BaseException:
-                    response.close()
-                    raise
+                    has_come = True
+                finally:
+                    if not has_come:
+                        response.close()
         except TimeoutError as error:
             reason = "no answer in time" if body.is_sent else "no connection in time"
             raise ModelFailed(

@@ -17,6 +17,8 @@ KEPT_IN = (
     ("opentelemetry.sdk", {"runtime"}),
     ("opentelemetry.exporter", {"runtime"}),
 )
+# What runtime is measured against in the benchmark, and so may not be made with it.
+BARE_REFERENCE = "loadgen/src/pointsman/loadgen/bench/bare_nats.py"
 HEAVY = (
     "torch",
     "transformers",
@@ -149,7 +151,8 @@ def test_every_package_is_under_the_import_contracts() -> None:
 
 @pytest.mark.parametrize(("library", "owners"), KEPT_IN, ids=[library for library, _ in KEPT_IN])
 def test_delivery_is_solved_once(library: str, owners: set[str]) -> None:
-    assert violations(modules(), library, owners) == []
+    scanned = tuple(module for module in modules() if module.where != BARE_REFERENCE)
+    assert violations(scanned, library, owners) == []
 
 
 @pytest.mark.parametrize("service", SERVICES)

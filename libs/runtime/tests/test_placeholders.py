@@ -11,6 +11,7 @@ from pointsman.runtime.placeholders import (
     InvalidSeal,
     StreamRestorer,
     json_escaped,
+    may_hold_placeholder,
     placeholder,
     restore,
     seal,
@@ -131,3 +132,43 @@ def test_a_placeholder_in_another_case_is_restored_wherever_it_is_cut(written: s
     for cut in range(len(text)):
         restorer = StreamRestorer(values)
         assert restorer.feed(text[:cut]) + restorer.feed(text[cut:]) + restorer.flush() == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "may"),
+    [
+        ("write to <EMAIL_1>.", True),
+        ("write to <email_12>, then", True),
+        ("write to <", True),
+        ("write to <EMA", True),
+        ("write to <EMAIL_", True),
+        ("write to <EMAIL_12", True),
+        ("no placeholder at all", False),
+        ("a < b and c <= d, <b>bold</b>", False),
+        ("<EMAIL_> <EMAIL_0> <E_1> <EMAIL 1>", False),
+        ("<EMAIL_1234567", False),
+        ("AIL_1> is the rest of one", False),
+        ("", False),
+    ],
+)
+def test_text_tells_whether_it_may_hold_a_placeholder(text: str, may: bool) -> None:
+    assert may_hold_placeholder(text) is may
+
+
+def test_values_are_not_needed_before_the_first_piece_that_may_hold_a_placeholder() -> None:
+    chance = random.Random(11)
+    parts = [*VALUES, "<", ">", "<email_", "1>", "x", " ", "<b>", "_", "<EMAIL_9>", "\n", "12"]
+    skipped = 0
+    for _ in range(2_000):
+        text = "".join(chance.choices(parts, k=10))
+        rest, shown, restorer = text, "", None
+        while rest:
+            size = chance.randint(1, 6)
+            piece, rest = rest[:size], rest[size:]
+            if restorer is None and may_hold_placeholder(piece):
+                restorer = StreamRestorer(VALUES)
+            skipped += restorer is None
+            shown += piece if restorer is None else restorer.feed(piece)
+        shown += "" if restorer is None else restorer.flush()
+        assert shown == restore(text, VALUES), text
+    assert skipped > 500

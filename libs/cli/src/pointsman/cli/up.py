@@ -3,7 +3,7 @@
 import click
 
 from pointsman.cli.laptop import Laptop, LaptopOptions, laptop
-from pointsman.runtime.app import run_loop, spare_the_collector, until_signal
+from pointsman.runtime.app import run_loop, tune_interpreter, until_signal
 
 
 def run_up(options: LaptopOptions) -> None:
@@ -16,7 +16,7 @@ def run_up(options: LaptopOptions) -> None:
 
 async def _run(options: LaptopOptions) -> None:
     async with laptop(options) as running:
-        spare_the_collector()
+        tune_interpreter()
         click.echo(_greeting(running))
         await running.platform.until_failed()
 

@@ -56,7 +56,8 @@ class Bucket:
 class Consumer:
     """A durable pull consumer and how its messages are delivered.
 
-    ``concurrency`` bounds handlers running at once in one process. ``backoff`` is the delay before
+    ``concurrency`` bounds messages held at once in one process; one is held until its facts are
+    stored, 50 ms after it was handled. ``backoff`` is the delay before
     delivery 2, 3, ... after a nak; its last value repeats. A handler longer than ``ack_wait`` is
     kept alive by heartbeats, so ``ack_wait`` is how long a dead process goes unnoticed.
     """
@@ -67,7 +68,7 @@ class Consumer:
     ack_wait: timedelta = timedelta(seconds=10)
     max_deliver: int = 6
     max_ack_pending: int = 1000
-    concurrency: int = 32
+    concurrency: int = 64
     backoff: tuple[timedelta, ...] = (
         timedelta(milliseconds=200),
         timedelta(seconds=1),

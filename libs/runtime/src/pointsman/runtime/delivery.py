@@ -54,11 +54,13 @@ def delivery_count() -> int:
 class _Running:
     """A message being handled; a redelivery replaces ``message``, so the newest is settled.
 
+    ``is_first``: this process put the command on the bus and gets it back for the first time.
     ``waiting`` are the chain's commands still to be called, ``stored`` the facts that must be on
     LLM_EVENTS before the message is settled.
     """
 
     message: Inbound
+    is_first: bool = False
     waiting: deque[BusCommand] = field(default_factory=deque[BusCommand])
     stored: list["asyncio.Future[None]"] = field(default_factory=list["asyncio.Future[None]"])
     is_settled: bool = False
@@ -102,9 +104,8 @@ class Delivery:
 
     async def __call__(self, message: Inbound) -> None:
         try:
-            command = self._handover.take(message.headers.get(PUBLISH_ID)) or decode(
-                self._stage.name, message.data
-            )
+            own = self._handover.take(message.headers.get(PUBLISH_ID))
+            command = own or decode(self._stage.name, message.data)
         except Rejected as error:
             await self._settle(self._bury(message, error.reason, None, self._stage), message)
             return
@@ -115,7 +116,9 @@ class Delivery:
             # It came again while it runs (the broker was away): settle the newest delivery only.
             self._running[key].message = message
             return
-        self._running[key] = running = _Running(message=message)
+        self._running[key] = running = _Running(
+            message=message, is_first=own is not None and message.deliveries == 1
+        )
         _delivery_count.set(message.deliveries)
         try:
             if isinstance(command, Events):
@@ -184,7 +187,7 @@ class Delivery:
     ) -> None:
         """Have one command answered; what follows is called next, or published."""
         started = time.perf_counter()
-        fact = await stage.answer(command)
+        fact = await stage.answer(command, is_first=running.is_first)
         duration_s = time.perf_counter() - started
         observed.fact(fact)
         assert not isinstance(fact, Recorded)

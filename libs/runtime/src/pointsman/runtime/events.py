@@ -24,7 +24,7 @@ from pointsman.runtime.transport import Transport
 
 log = structlog.get_logger()
 
-GATHER_S = 0.01
+GATHER_S = 0.05
 """How long the first fact of a message waits for others."""
 
 MAX_EVENTS = 256

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from opentelemetry import propagate, trace
 
-from pointsman.contracts.errors import ErrorCode, Rejected
+from pointsman.contracts.errors import ErrorCode, Rejected, Retryable
 from pointsman.contracts.flow import history_after, next_steps, stage_of
 from pointsman.contracts.messages import (
     OUTCOME,
@@ -127,13 +127,18 @@ class Publisher:
         following = stage_of(command)
         message_id = command_id(command, following)
         self._handover.keep(message_id, command, following)
-        await self._transport.publish(
-            work_subject(following),
-            command.model_dump_json().encode(),
-            stream=LLM_WORK,
-            message_id=message_id,
-            headers=trace_headers(),
-        )
+        try:
+            await self._transport.publish(
+                work_subject(following),
+                command.model_dump_json().encode(),
+                stream=LLM_WORK,
+                message_id=message_id,
+                headers=trace_headers(),
+            )
+        except Retryable:
+            # Stored or not, nobody knows: what comes of it is asked for before anything is paid.
+            self._handover.take(message_id)
+            raise
 
     def tell(
         self,

@@ -44,16 +44,15 @@ class Stage:
         """Answer a message of facts: only accounting does."""
         return await self.service.handle(events, deps=self.deps)
 
-    async def answer(self, command: BusCommand) -> Fact:
+    async def answer(self, command: BusCommand, *, is_first: bool = False) -> Fact:
         """Return the command's fact: computed, remembered, or that it came too late.
 
+        ``is_first``: nobody can have answered it before, so nothing can be remembered of it.
         Raises: what the handler raises, and Retryable if the bus does not answer.
         """
-        if self.service.is_memoized and not await self.publisher.is_new(command.context):
-            if known := await self.publisher.recall(command):
-                return known
-            if await self.publisher.has_ended(command.context):
-                return Expired(stage=self.name)
+        may_be_known = self.service.is_memoized and not is_first
+        if may_be_known and (known := await self._remembered(command)):
+            return known
         left = command.context.deadline - datetime.now(UTC)
         if left <= timedelta(0):
             return Expired(stage=self.name)
@@ -68,6 +67,14 @@ class Stage:
             paid = cast("StageFact", fact)
             return await patiently(lambda: self.publisher.remember(command, paid))
         return fact
+
+    async def _remembered(self, command: BusCommand) -> Fact | None:
+        """What is left to say of a command that was answered, or whose request has ended."""
+        if await self.publisher.is_new(command.context):
+            return None
+        if known := await self.publisher.recall(command):
+            return known
+        return Expired(stage=self.name) if await self.publisher.has_ended(command.context) else None
 
 
 async def patiently(publish: Callable[[], Awaitable[Result]]) -> Result:

@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from pointsman.contracts.chat import Answer, FunctionCall, ToolCall
 from pointsman.contracts.errors import ErrorCode
 from pointsman.contracts.messages import Accept, Blocked, Completed, Delta, Failed, Frame
-from pointsman.contracts.parts import AttemptSummary, Usage, Verdict
+from pointsman.contracts.parts import AttemptSummary, RequestContext, Usage, Verdict
 from pointsman.ingress.adapters.http import Api
 from pointsman.ingress.handler import Deps
 from pointsman.ingress.settings import Settings
@@ -56,20 +56,31 @@ def delta(command: Accept, text: str, sequence: int) -> Delta:
     )
 
 
-@asynccontextmanager
-async def serving(
-    tmp_path: Path, script: Script, **settings: Any
-) -> AsyncGenerator[tuple[httpx.AsyncClient, ScriptedBus]]:
+def api_of(bus: ScriptedBus, tmp_path: Path, **settings: Any) -> Api:
     path = write_registry(tmp_path)
-    bus = ScriptedBus(script)
-    api = Api(
+    return Api(
         settings=Settings(registry_path=path, **settings),
         registry=load_registry(path),
         bus=bus,
         deps=Deps(gate=bus),
     )
-    transport = httpx.ASGITransport(app=api.app(dict))
+
+
+@asynccontextmanager
+async def serving_from(
+    bus: ScriptedBus, tmp_path: Path, **settings: Any
+) -> AsyncGenerator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(app=api_of(bus, tmp_path, **settings).app(dict))
     async with httpx.AsyncClient(transport=transport, base_url="http://ingress") as client:
+        yield client
+
+
+@asynccontextmanager
+async def serving(
+    tmp_path: Path, script: Script, **settings: Any
+) -> AsyncGenerator[tuple[httpx.AsyncClient, ScriptedBus]]:
+    bus = ScriptedBus(script)
+    async with serving_from(bus, tmp_path, **settings) as client:
         yield client, bus
 
 
@@ -165,6 +176,65 @@ async def test_masked_values_are_restored_even_when_a_chunk_cuts_the_placeholder
     expected = "write to ann@example.org today"
     assert words_of(events_of(streamed.text)) == expected
     assert whole.json()["choices"][0]["message"]["content"] == expected
+
+
+class CountingBus(ScriptedBus):
+    """Counts the questions for sealed values."""
+
+    questions = 0
+
+    async def get_vault(self, context: RequestContext) -> bytes | None:
+        self.questions += 1
+        return await super().get_vault(context)
+
+
+@pytest.mark.parametrize(
+    ("pieces", "questions"),
+    [
+        (["if a < b ", "then <b>one</b>, ", "else 2"], 0),
+        (["if a < b ", "write to <EMAIL_1>", " or <EMAIL_1>"], 1),
+        (["nobody's ", "<PHONE", "_7>"], 1),
+    ],
+)
+@pytest.mark.parametrize("stream", [False, True])
+async def test_sealed_values_are_asked_for_once_and_only_where_a_placeholder_may_be(
+    tmp_path: Path, pieces: list[str], questions: int, stream: bool
+) -> None:
+    def script(command: Accept) -> list[Frame]:
+        deltas = [delta(command, text, n) for n, text in enumerate(pieces)] if stream else []
+        return [*deltas, completed(command, "".join(pieces))]
+
+    bus = CountingBus(script)
+    async with serving_from(bus, tmp_path) as client:
+        response = await client.post("/v1/chat/completions", json=CHAT | {"stream": stream})
+    shown = (
+        words_of(events_of(response.text))
+        if stream
+        else response.json()["choices"][0]["message"]["content"]
+    )
+    assert (shown, bus.questions) == ("".join(pieces), questions)
+
+
+async def test_placeholder_in_a_tool_calls_arguments_is_restored(tmp_path: Path) -> None:
+    def script(command: Accept) -> list[Frame]:
+        values = {"<SECRET_1>": 'a"b'}
+        bus.vault[command.context.request_id] = seal(command.vault_key, values)
+        call = ToolCall(
+            id="call_1", function=FunctionCall(name="add", arguments='{"key":"<SECRET_1>"}')
+        )
+        answer = Answer(tool_calls=(call,), finish_reason="tool_calls")
+        return [completed(command, answer=answer)]
+
+    bus = ScriptedBus(script)
+    async with serving_from(bus, tmp_path) as client:
+        whole = (await client.post("/v1/chat/completions", json=CHAT)).json()
+        streamed = await client.post("/v1/chat/completions", json=CHAT | {"stream": True})
+    calls = [
+        whole["choices"][0]["message"]["tool_calls"],
+        *(e["choices"][0]["delta"].get("tool_calls") for e in events_of(streamed.text)),
+    ]
+    arguments = [call[0]["function"]["arguments"] for call in calls if call]
+    assert [json.loads(text) for text in arguments] == [{"key": 'a"b'}] * 2
 
 
 async def test_blocked_request_is_told_so_at_no_cost(tmp_path: Path) -> None:

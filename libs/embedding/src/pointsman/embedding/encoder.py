@@ -1,14 +1,14 @@
-"""Vectors for an event loop: one thread that embeds, a queue before it, a cache in front.
+"""Vectors for an event loop: a few threads that embed, a queue before them, a cache in front.
 
 A text that is known costs one look-up and no thread. Texts that wait at the same moment wake the
-thread once, and what it finishes while the loop is busy comes back in one call.
+threads once, and what they finish while the loop is busy comes back in one call.
 """
 
 import asyncio
 import hashlib
 from collections import OrderedDict, deque
 from collections.abc import AsyncGenerator, Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, ExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -24,12 +24,12 @@ from pointsman.embedding.model import MODEL, Array, opened
 log = structlog.get_logger()
 
 QUEUED_TEXTS = 256
-"""So many texts wait for the thread; more wait before the queue, in their order."""
+"""So many texts wait for the threads; more wait before the queue, in their order."""
 
-CROWD = 8
-TOGETHER = 4
-"""While a crowd waits, vectors go back a few at a time: what follows a vector (a model call, its
-answer, stores) costs half as much CPU when several requests do it together."""
+CROWD = 16
+TOGETHER = 12
+"""While a crowd waits, vectors go back a dozen at a time: what follows a vector (a model call, its
+answer, what is stored) takes half as much CPU where several requests do it together."""
 
 _CLOSED = "the embedding model is closed"
 
@@ -44,9 +44,11 @@ OpenModel = Callable[[], AbstractContextManager[EmbedsOne]]
 
 
 @asynccontextmanager
-async def open_encoder(folder: Path, *, cached_vectors: int) -> AsyncGenerator["Encoder"]:
+async def open_encoder(
+    folder: Path, *, cached_vectors: int, threads: int = 1
+) -> AsyncGenerator["Encoder"]:
     """Embed with the model of ``folder``, which loads in the background and is made if absent."""
-    encoder = Encoder(partial(opened, folder), cached_vectors=cached_vectors)
+    encoder = Encoder(partial(opened, folder), cached_vectors=cached_vectors, threads=threads)
     try:
         yield encoder
     finally:
@@ -58,7 +60,7 @@ class Encoder:
 
     model = MODEL
 
-    def __init__(self, open_model: OpenModel, *, cached_vectors: int) -> None:
+    def __init__(self, open_model: OpenModel, *, cached_vectors: int, threads: int = 1) -> None:
         self._cached_vectors = cached_vectors
         self._cache: OrderedDict[bytes, Array] = OrderedDict()
         self._waiting: dict[bytes, list[asyncio.Future[Array]]] = {}
@@ -67,9 +69,9 @@ class Encoder:
         self._is_closed = False
         self._room = asyncio.Semaphore(QUEUED_TEXTS)
         self._loop = asyncio.get_running_loop()
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="encoder")
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="encoder")
         self._held = ExitStack()
-        self._loading: Future[EmbedsOne] = self._thread.submit(self._load, open_model)
+        self._loading: Future[EmbedsOne] = self._threads.submit(self._load, open_model)
         self._loading.add_done_callback(_say_if_failed)
 
     @property
@@ -107,12 +109,16 @@ class Encoder:
     def close(self) -> None:
         """Drop what waits; a text being embedded finishes in a few milliseconds."""
         self._is_closed = True
-        # In the thread's order: whatever it still does, it lets go of the model last.
-        self._thread.submit(self._held.close)
-        self._thread.shutdown(wait=False)
+        # Behind whatever waits; a text that is being embedded meanwhile holds the model itself.
+        self._threads.submit(self._let_go)
+        self._threads.shutdown(wait=False)
         for waiter in [waiter for waiters in self._waiting.values() for waiter in waiters]:
             if not waiter.done():
                 waiter.set_exception(Retryable(_CLOSED))
+
+    def _let_go(self) -> None:
+        wait((self._loading,))
+        self._held.close()
 
     def _known(self, key: bytes) -> Array | None:
         known = self._cache.get(key)
@@ -128,7 +134,7 @@ class Encoder:
         waiters = self._waiting.get(key)
         if waiters is None:
             self._waiting[key] = [waiter]
-            self._thread.submit(self._vector, text).add_done_callback(partial(self._finish, key))
+            self._threads.submit(self._vector, text).add_done_callback(partial(self._finish, key))
         else:
             waiters.append(waiter)
         return await waiter
@@ -139,7 +145,7 @@ class Encoder:
     def _vector(self, text: str) -> Array:
         if self._is_closed:
             raise Retryable(_CLOSED)
-        # The one thread runs in order, so the model is there, or loading it failed.
+        # Waits for the model where another thread still loads it.
         failure = self._loading.exception()
         if failure is not None:
             raise Retryable("the embedding model is not loaded") from failure

@@ -35,7 +35,7 @@ from pointsman.contracts.messages import (
 from pointsman.contracts.parts import ServiceName
 from pointsman.contracts.topology import Consumer, work_subject
 from pointsman.runtime.handover import Handover
-from pointsman.runtime.observability import Observed, observe
+from pointsman.runtime.observability import Observed, log_processed, observe
 from pointsman.runtime.publishing import Publisher
 from pointsman.runtime.stage import Stage, patiently
 from pointsman.runtime.transport import PUBLISH_ID, Inbound
@@ -56,13 +56,14 @@ class _Running:
 
     ``is_first``: this process put the command on the bus and gets it back for the first time.
     ``waiting`` are the chain's commands still to be called, ``stored`` the facts that must be on
-    LLM_EVENTS before the message is settled.
+    LLM_EVENTS before the message is settled, ``observed`` what its log line will say.
     """
 
     message: Inbound
     is_first: bool = False
     waiting: deque[BusCommand] = field(default_factory=deque[BusCommand])
     stored: list["asyncio.Future[None]"] = field(default_factory=list["asyncio.Future[None]"])
+    observed: list[Observed] = field(default_factory=list[Observed])
     is_settled: bool = False
 
 
@@ -127,6 +128,7 @@ class Delivery:
                 await self._chain(command, running)
         finally:
             del self._running[key]
+            log_processed(running.message, running.observed)
 
     async def heartbeat(self) -> None:
         """Tell the broker that the running handlers are alive, until cancelled."""
@@ -145,6 +147,7 @@ class Delivery:
             await running.message.ack()
 
         with observe(self._stage.name, events, running.message) as observed:
+            running.observed.append(observed)
             await self._guarded(record(), None, self._stage, running, observed)
 
     async def _chain(self, command: BusCommand, running: _Running) -> None:
@@ -154,6 +157,7 @@ class Delivery:
             command = running.waiting.popleft()
             stage = self._fused.get(stage_of(command), self._stage)
             with observe(stage.name, command, running.message) as observed:
+                running.observed.append(observed)
                 calling = self._call(command, stage, running, observed)
                 await self._guarded(calling, command, stage, running, observed)
         if not running.is_settled:

@@ -8,7 +8,7 @@ import logging
 import sys
 import time
 import traceback
-from collections.abc import Generator, Mapping, MutableMapping
+from collections.abc import Generator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -17,7 +17,6 @@ from typing import Any
 import orjson
 import structlog
 from opentelemetry import propagate, trace
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
@@ -108,6 +107,9 @@ def configure_tracing(settings: ServiceSettings, service_name: str) -> TracerPro
     """Export spans over OTLP/HTTP when an endpoint is set; return the provider to shut down."""
     if settings.otlp_endpoint is None:
         return None
+    # Slow to import, and most laptops export nothing.
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+
     provider = TracerProvider(resource=Resource.create({"service.name": service_name}))
     exporter = OTLPSpanExporter(endpoint=f"{settings.otlp_endpoint.rstrip('/')}/v1/traces")
     provider.add_span_processor(BatchSpanProcessor(exporter))
@@ -116,60 +118,74 @@ def configure_tracing(settings: ServiceSettings, service_name: str) -> TracerPro
 
 
 class Observed:
-    """What is known of one message by the time it is settled."""
+    """What is known of one stage's part in a message by the time it is settled."""
 
-    def __init__(self, span: trace.Span) -> None:
-        self._span = span
+    def __init__(self, stage: str, command: BusCommand | Events, span: trace.Span) -> None:
         self.outcome = "failed"
-        self.fields: dict[str, Any] = {}
+        self.duration_s = 0.0
+        self._stage = stage
+        self._command = command
+        self._span = span
+        self._fields: dict[str, Any] = {}
 
     def fact(self, fact: Fact) -> None:
         """The handler answered; decisions and counts go to the log line, never content."""
         self.outcome = fact.type
-        self.fields = describe(fact)
+        self._fields = describe(fact)
         if not self._span.is_recording():
             return
-        for name, value in self.fields.items():
+        for name, value in self._fields.items():
             self._span.set_attribute(f"pointsman.{name}", value)
 
     def ended(self, outcome: str, error: Exception | None = None) -> None:
         """The handler did not answer."""
         self.outcome = outcome
         if error is not None:
-            self.fields["error"] = type(error).__name__
+            self._fields["error"] = type(error).__name__
             self._span.set_status(trace.StatusCode.ERROR, type(error).__name__)
+
+    def line(self) -> dict[str, Any]:
+        """Return this stage's part of the message's log line."""
+        return {
+            "stage": self._stage,
+            **_about(self._command),
+            "outcome": self.outcome,
+            "duration_s": round(self.duration_s, 6),
+            **self._fields,
+        }
+
+
+def log_processed(message: Inbound, observed: Sequence[Observed]) -> None:
+    """Write the one canonical line of a message; ``then`` are the stages called directly after."""
+    if not observed:
+        return
+    first, *rest = (part.line() for part in observed)
+    for part in rest:
+        part.pop("request_id", None)
+    more = {"then": rest} if rest else {}
+    log.info("message.processed", delivery=message.deliveries, **first, **more)
 
 
 @contextmanager
 def observe(stage: str, command: BusCommand | Events, message: Inbound) -> Generator[Observed]:
-    """Wrap one call of a stage: its span, its metrics and its one log line."""
+    """Wrap one call of a stage: its span and its metrics."""
     parent = propagate.extract(message.headers) if "traceparent" in message.headers else None
     started = time.perf_counter()
     running, duration = _meters(stage)
     running.inc()
-    about = _about(command)
     name = f"process {_destination(stage, command, message)}"
     with tracer.start_as_current_span(name, context=parent, kind=trace.SpanKind.CONSUMER) as span:
         if span.is_recording():
             span.set_attributes(_attributes(stage, command, message))
-        observed = Observed(span)
+        observed = Observed(stage, command, span)
         try:
             yield observed
         finally:
-            duration_s = time.perf_counter() - started
+            observed.duration_s = time.perf_counter() - started
             running.dec()
             _handled(stage, observed.outcome).inc()
-            duration.observe(duration_s)
+            duration.observe(observed.duration_s)
             span.set_attribute(telemetry.OUTCOME, observed.outcome)
-            log.info(
-                "message.processed",
-                stage=stage,
-                **about,
-                outcome=observed.outcome,
-                delivery=message.deliveries,
-                duration_s=round(duration_s, 6),
-                **observed.fields,
-            )
 
 
 @cache

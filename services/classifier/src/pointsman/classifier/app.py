@@ -35,7 +35,10 @@ async def _resources(
     settings: Settings, registry: ModelRegistry, route: WatchedRoute, _: Bus
 ) -> AsyncGenerator[Deps]:
     folder = settings.embedder_dir
-    async with open_encoder(folder, cached_vectors=settings.cached_vectors) as encoder:
+    opening = open_encoder(
+        folder, cached_vectors=settings.cached_vectors, threads=settings.encoder_threads
+    )
+    async with opening as encoder:
         embedder = MiniLm(encoder)
         prototypes = await open_prototypes(encoder, settings.state_dir)
         async with asyncio.TaskGroup() as group:

@@ -31,6 +31,11 @@ class Settings(ServiceSettings):
         description="Folder of the exported embedding model; made at start when absent. "
         "By default `embedder` in the state folder.",
     )
+    encoder_threads: int = Field(
+        default=2,
+        ge=1,
+        description="Threads that embed; each uses a core while requests wait for their vectors.",
+    )
     cached_vectors: int = Field(
         default=4096,
         ge=0,

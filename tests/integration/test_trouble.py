@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Collection
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,13 +18,24 @@ from pointsman.contracts.flow import history_after, next_steps
 from pointsman.contracts.messages import (
     Accept,
     Accepted,
+    CheckSafety,
     Completed,
     DeadLettered,
     Execute,
     Executed,
     Failed,
+    command_id,
+    stage_id,
 )
-from pointsman.contracts.topology import LLM_WORK, MEMO, Consumer, consumers_of, work_subject
+from pointsman.contracts.parts import ServiceName
+from pointsman.contracts.topology import (
+    LLM_WORK,
+    MEMO,
+    WORKERS,
+    Consumer,
+    consumers_of,
+    work_subject,
+)
 from pointsman.routes.registry import load_registry
 from pointsman.runtime import ServiceSettings
 from pointsman.runtime.app import read_backlog, running
@@ -135,6 +147,34 @@ async def test_charge_of_a_given_up_command_reaches_the_books(transport: NatsTra
     ending = DeadLettered(stage="executor", reason="any")
     known = command.model_copy(update={"history": history_after(command, paid)})
     assert next_steps(known, ending).outcome == failed
+
+
+@pytest.mark.parametrize("fuse", [(), WORKERS], ids=["apart", "fused"])
+async def test_what_was_paid_is_told_when_the_request_comes_again_too_late(
+    transport: NatsTransport, settings: ServiceSettings, fuse: Collection[ServiceName]
+) -> None:
+    """The process died after the payment and came back after the deadline."""
+    late = context(seconds=-1)
+    paid = await answer_echo(execute().model_copy(update={"context": late}))
+    await transport.create(MEMO, stage_id(late, "executor", 1), paid.model_dump_json().encode())
+    command = CheckSafety(context=late, request=chat(), vault_key="")
+    await transport.publish(
+        work_subject("safety"),
+        command.model_dump_json().encode(),
+        stream=LLM_WORK,
+        message_id=command_id(command, "safety"),
+        headers={},
+    )
+    async with running(scripted_pipeline(settings), fuse=fuse), asyncio.timeout(WAIT_S):
+        while await transport.stream_depth(LLM_WORK):
+            await asyncio.sleep(0.02)
+    events = await events_of(transport, late.request_id)
+    assert [event.fact.usage for event in events if isinstance(event.fact, Executed)] == [
+        paid.usage
+    ]
+    [failed] = [event.fact for event in events if isinstance(event.fact, Failed)]
+    assert failed.code is ErrorCode.DEADLINE_EXCEEDED
+    assert failed.cost_usd == paid.usage.cost_usd > 0
 
 
 async def test_reconnecting_does_not_pull_more_than_there_are_slots(

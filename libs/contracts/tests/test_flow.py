@@ -32,7 +32,14 @@ from flow_values import (
 
 from pointsman.contracts.chat import Answer
 from pointsman.contracts.errors import ErrorCode
-from pointsman.contracts.flow import NOTHING, Steps, UnexpectedFact, next_steps, stage_of
+from pointsman.contracts.flow import (
+    NOTHING,
+    Steps,
+    UnexpectedFact,
+    next_steps,
+    stage_of,
+    with_paid,
+)
 from pointsman.contracts.messages import (
     Blocked,
     Candidate,
@@ -112,6 +119,23 @@ def test_an_attempt_keeps_the_decision_it_was_paid_under() -> None:
     ]
     assert isinstance(steps.outcome, Completed)
     assert steps.outcome.decision == paid_under
+
+
+LATE = Failed(request_id=REQUEST_ID, code=ErrorCode.DEADLINE_EXCEEDED, stage="safety")
+
+
+@pytest.mark.parametrize("ending", [Blocked(request_id=REQUEST_ID), LATE])
+def test_what_an_earlier_run_paid_is_told_however_this_one_ends(ending: Outcome) -> None:
+    told = with_paid(ending, [succeeded("small"), failed(model="large")])
+    assert isinstance(told, Failed)
+    assert [(a.attempt, a.model, a.status) for a in told.attempts] == [
+        (1, "small", "succeeded"),
+        (2, "large", "failed"),
+    ]
+    assert told.cost_usd == 2 * usage().cost_usd
+    is_blocked = isinstance(ending, Blocked)
+    assert told.code is (ErrorCode.CONTENT_FILTER if is_blocked else ErrorCode.DEADLINE_EXCEEDED)
+    assert with_paid(ending, []) == ending
 
 
 def test_the_tables_here_know_every_fact() -> None:

@@ -4,6 +4,7 @@
 pins it. It knows no subject, retry or span.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import assert_never
@@ -213,14 +214,31 @@ def _after_executor(command: Execute, fact: Executed) -> Steps:
 
 def history_after(command: Execute, fact: Executed) -> tuple[AttemptSummary, ...]:
     """Return the request's attempts with this one, and so what the request has cost."""
-    attempt = AttemptSummary(
-        attempt=command.attempt,
+    return (*command.history, _summary(command.attempt, fact))
+
+
+def _summary(attempt: int, fact: Executed) -> AttemptSummary:
+    return AttemptSummary(
+        attempt=attempt,
         model=fact.model,
         status=fact.status,
         usage=fact.usage,
         reason=fact.error or "",
     )
-    return (*command.history, attempt)
+
+
+def with_paid(outcome: Outcome, paid: Sequence[Executed]) -> Outcome:
+    """Return an outcome that tells what was paid in an earlier run, which this one did not repeat.
+
+    A request that is blocked only now has cost something all the same, and says so as a failure.
+    """
+    attempts = tuple(_summary(number, fact) for number, fact in enumerate(paid, 1))
+    if isinstance(outcome, Completed) or not attempts:
+        return outcome
+    if isinstance(outcome, Failed):
+        return outcome.model_copy(update={"attempts": attempts})
+    code = ErrorCode.CONTENT_FILTER
+    return Failed(request_id=outcome.request_id, code=code, stage="safety", attempts=attempts)
 
 
 def _after_failed_attempt(

@@ -285,9 +285,9 @@ PublishedFact = StageFact | RuntimeFact | Outcome
 
 
 class Event(Wire):
-    """A fact on LLM_EVENTS, without content. To accounting it is the command to record it.
+    """A fact on LLM_EVENTS, without content. ``event_id`` tells which are the same.
 
-    ``sequence_id`` is the publish id; ``duration_s`` is the handler's; ``delivery`` counts from 1.
+    ``duration_s`` is the handler's; ``delivery`` counts from 1.
     """
 
     type: Literal["event"] = "event"

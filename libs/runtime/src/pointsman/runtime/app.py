@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import AsyncGenerator, Collection, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -34,6 +35,7 @@ from pointsman.runtime.pull import PullLoop
 from pointsman.runtime.service import Service
 from pointsman.runtime.settings import ServiceSettings
 from pointsman.runtime.stage import Stage
+from pointsman.runtime.transport import OnMessage
 
 log = structlog.get_logger()
 
@@ -217,10 +219,10 @@ async def running(
         fused: dict[ServiceName, Stage] = {
             stage.name: stage for stage in stages if fuse is None or stage.name in fuse
         }
-        loops = [
-            loop for stage in stages for loop in _start(stage, fused, transport, bus, background)
-        ]
-        stack.push_async_callback(_drain, loops, shared)
+        stopping = asyncio.Event()
+        starting = _Starting(fused=fused, transport=transport, bus=bus, stopping=stopping)
+        loops = [loop for stage in stages for loop in starting.start(stage, background)]
+        stack.push_async_callback(_drain, loops, shared, stopping)
         # Entered last, so closed first: no new request comes in while handlers finish.
         serving = await stack.enter_async_context(_background(platform))
         for stage in stages:
@@ -230,28 +232,37 @@ async def running(
         yield platform
 
 
-def _start(
-    stage: Stage,
-    fused: Mapping[ServiceName, Stage],
-    transport: NatsTransport,
-    bus: ProcessBus,
-    background: "Background",
-) -> list[PullLoop]:
-    """Start pulling every consumer of one service."""
-    loops: list[PullLoop] = []
-    called: Mapping[ServiceName, Stage] = fused if stage.name in fused else {}
-    for consumer in consumers_of(stage.name):
-        concurrency = _concurrency(consumer, called)
-        if consumer.stream == LLM_DEAD:
-            advisories = Advisories(transport, consumer, bus.publisher)
-            loop = PullLoop(transport, consumer, advisories, concurrency=concurrency)
-        else:
-            delivery = Delivery(stage=stage, consumer=consumer, fused=called, handover=bus.handover)
-            background(delivery.heartbeat())
-            loop = PullLoop(transport, consumer, delivery, concurrency=concurrency)
-        background(loop.run())
-        loops.append(loop)
-    return loops
+@dataclass(frozen=True, kw_only=True)
+class _Starting:
+    """What every consumer of the process is started with."""
+
+    fused: Mapping[ServiceName, Stage]
+    transport: NatsTransport
+    bus: ProcessBus
+    stopping: asyncio.Event
+
+    def start(self, stage: Stage, background: "Background") -> list[PullLoop]:
+        """Start pulling every consumer of one service."""
+        loops: list[PullLoop] = []
+        called: Mapping[ServiceName, Stage] = self.fused if stage.name in self.fused else {}
+        for consumer in consumers_of(stage.name):
+            on_message: OnMessage
+            if consumer.stream == LLM_DEAD:
+                on_message = Advisories(self.transport, consumer, self.bus.publisher)
+            else:
+                on_message = delivery = Delivery(
+                    stage=stage,
+                    consumer=consumer,
+                    fused=called,
+                    handover=self.bus.handover,
+                    is_stopping=self.stopping.is_set,
+                )
+                background(delivery.heartbeat())
+            slots = _concurrency(consumer, called)
+            loop = PullLoop(self.transport, consumer, on_message, concurrency=slots)
+            background(loop.run())
+            loops.append(loop)
+        return loops
 
 
 def _concurrency(consumer: Consumer, called: Mapping[ServiceName, Stage]) -> int:
@@ -287,7 +298,10 @@ def _serve_health(platform: Platform, settings: ServiceSettings, background: "Ba
         background(serve_health(settings.health_host, settings.health_port, platform.problems))
 
 
-async def _drain(loops: Sequence[PullLoop], settings: ServiceSettings) -> None:
+async def _drain(
+    loops: Sequence[PullLoop], settings: ServiceSettings, stopping: asyncio.Event
+) -> None:
+    stopping.set()
     for loop in loops:
         loop.stop()
     await asyncio.gather(*(loop.drain(settings.drain_timeout) for loop in loops))

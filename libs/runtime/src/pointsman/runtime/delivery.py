@@ -12,10 +12,11 @@ crash the chain begins again with it, up to what was paid for and kept.
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import structlog
 from pydantic import ValidationError
@@ -36,8 +37,9 @@ from pointsman.contracts.parts import ServiceName
 from pointsman.contracts.topology import Consumer, work_subject
 from pointsman.runtime.handover import Handover
 from pointsman.runtime.observability import Observed, log_processed, observe
+from pointsman.runtime.patience import patiently
 from pointsman.runtime.publishing import Publisher
-from pointsman.runtime.stage import Stage, patiently
+from pointsman.runtime.stage import Stage
 from pointsman.runtime.transport import PUBLISH_ID, Inbound
 
 log = structlog.get_logger()
@@ -54,7 +56,8 @@ def delivery_count() -> int:
 class _Running:
     """A message being handled; a redelivery replaces ``message``, so the newest is settled.
 
-    ``is_first``: this process put the command on the bus and gets it back for the first time.
+    ``is_first``: this process put the command on the bus, beyond doubt, and gets it back for the
+    first time.
     ``waiting`` are the chain's commands still to be called, ``stored`` the facts that must be on
     LLM_EVENTS before the message is settled, ``observed`` what its log line will say.
     """
@@ -96,19 +99,22 @@ class Delivery:
         consumer: Consumer,
         fused: Mapping[ServiceName, Stage],
         handover: Handover,
+        is_stopping: Callable[[], bool] = lambda: False,
     ) -> None:
         self._stage = stage
         self._consumer = consumer
         self._fused = fused
         self._handover = handover
+        self._is_stopping = is_stopping
         self._running: dict[str, _Running] = {}
 
     async def __call__(self, message: Inbound) -> None:
         try:
-            own = self._handover.take(message.headers.get(PUBLISH_ID))
-            command = own or decode(self._stage.name, message.data)
+            kept = self._handover.take(message.headers.get(PUBLISH_ID))
+            command = kept.value if kept else decode(self._stage.name, message.data)
         except Rejected as error:
-            await self._settle(self._bury(message, error.reason, None, self._stage), message)
+            undecoded = _Running(message=message)
+            await self._settle(self._bury(undecoded, error.reason, None, self._stage), message)
             return
         # Facts have no id of their own as a message; the same one has the same sequence.
         is_facts = isinstance(command, Events)
@@ -116,9 +122,11 @@ class Delivery:
         if key in self._running:
             # It came again while it runs (the broker was away): settle the newest delivery only.
             self._running[key].message = message
+            self._running[key].is_first = False
             return
         self._running[key] = running = _Running(
-            message=message, is_first=own is not None and message.deliveries == 1
+            message=message,
+            is_first=kept is not None and kept.is_stored and message.deliveries == 1,
         )
         _delivery_count.set(message.deliveries)
         try:
@@ -156,6 +164,11 @@ class Delivery:
         while running.waiting and not running.is_settled:
             command = running.waiting.popleft()
             stage = self._fused.get(stage_of(command), self._stage)
+            if stage.service.is_memoized and running.observed and self._is_stopping():
+                # Another process pays for it: this one would be ended before the answer.
+                running.is_settled = True
+                await self._settle(running.message.nak(timedelta(0)), running.message)
+                return
             with observe(stage.name, command, running.message) as observed:
                 running.observed.append(observed)
                 calling = self._call(command, stage, running, observed)
@@ -181,7 +194,7 @@ class Delivery:
             raise
         except Exception as error:  # noqa: BLE001 - where every handler's errors end
             running.is_settled = True
-            outcome, settling = self._after(error, command, stage, running.message)
+            outcome, settling = self._after(error, command, stage, running)
             if observed is not None:
                 observed.ended(outcome, error)
             await self._settle(settling, running.message)
@@ -191,7 +204,8 @@ class Delivery:
     ) -> None:
         """Have one command answered; what follows is called next, or published."""
         started = time.perf_counter()
-        fact = await stage.answer(command, is_first=running.is_first)
+        is_first = running.is_first and command.attempt == 1
+        fact = await stage.answer(command, is_first=is_first)
         duration_s = time.perf_counter() - started
         observed.fact(fact)
         assert not isinstance(fact, Recorded)
@@ -209,45 +223,53 @@ class Delivery:
             )
         )
         if (outcome := steps.outcome) is not None:
-            running.stored.append(await patiently(lambda: stage.publisher.finish(command, outcome)))
+            finish = partial(stage.publisher.finish, command, outcome, is_first=running.is_first)
+            running.stored += await patiently(finish)
 
     def _after(
-        self, error: Exception, command: BusCommand | None, stage: Stage, message: Inbound
+        self, error: Exception, command: BusCommand | None, stage: Stage, running: _Running
     ) -> tuple[str, Awaitable[None]]:
         """What an error is called on the log line, and how its message is settled."""
         match error:
             case Rejected():
-                return "rejected", self._bury(message, error.reason, command, stage)
+                return "rejected", self._bury(running, error.reason, command, stage)
             case Retryable():
                 pause = error.retry_after_s
                 after = timedelta(0) if pause is None else timedelta(seconds=pause)
-                return "retried", self._later(command, stage, message, error.reason, after)
+                return "retried", self._later(command, stage, running, error.reason, after)
             case _:
                 log.error("handler.failed", stage=stage.name, exc_info=error)
                 reason = type(error).__name__
-                return "failed", self._later(command, stage, message, reason, timedelta(0))
+                return "failed", self._later(command, stage, running, reason, timedelta(0))
 
     async def _later(
         self,
         command: BusCommand | None,
         stage: Stage,
-        message: Inbound,
+        running: _Running,
         reason: str,
         after: timedelta,
     ) -> None:
         """Nak with backoff, or give up: a nak on the last delivery would hide the message."""
+        message = running.message
         if message.deliveries >= self._consumer.max_deliver:
-            await self._bury(message, reason, command, stage)
+            await self._bury(running, reason, command, stage)
             return
         backoff = self._consumer.backoff
         step = backoff[min(message.deliveries, len(backoff)) - 1]
         await message.nak(max(step, after))
 
     async def _bury(
-        self, message: Inbound, reason: str, command: BusCommand | None, stage: Stage
+        self, running: _Running, reason: str, command: BusCommand | None, stage: Stage
     ) -> None:
-        """Store a dead letter, end the request, and take the message out of the stream."""
+        """Store a dead letter, end the request, and take the message out of the stream.
+
+        Not before the chain's earlier facts are stored: nobody would tell them again.
+        """
+        message = running.message
         await bury(stage.publisher, message, reason, command, is_own=stage is self._stage)
+        for stored in running.stored:
+            await stored
         await message.term()
 
     async def _settle(self, settling: Awaitable[None], message: Inbound) -> None:

@@ -6,10 +6,8 @@ are, so nothing is lost when a process dies; the same fact may then be stored tw
 """
 
 import asyncio
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from uuid import uuid4
 
 import structlog
@@ -20,6 +18,7 @@ from pointsman.contracts.parts import ServiceName
 from pointsman.contracts.topology import LLM_EVENTS, MIXED_FACTS, event_subject
 from pointsman.contracts.wire import redacted_json
 from pointsman.runtime.handover import Handover
+from pointsman.runtime.patience import patiently
 from pointsman.runtime.transport import Transport
 
 log = structlog.get_logger()
@@ -30,17 +29,13 @@ GATHER_S = 0.05
 MAX_EVENTS = 256
 MAX_BYTES = 256 * 1024
 
-PATIENCE = timedelta(seconds=60)
-"""How long facts wait for a broker that is away, before their commands go back."""
-
-PAUSE_S = 0.5
-
 
 @dataclass(kw_only=True)
 class _Waiting:
     """A fact that is not stored yet, and who waits for it."""
 
     event: Event
+    body: bytes
     stored: "asyncio.Future[None]"
 
 
@@ -49,11 +44,11 @@ class _Batch:
     """What one message will hold."""
 
     members: list[_Waiting] = field(default_factory=list[_Waiting])
-    bodies: list[bytes] = field(default_factory=list[bytes])
 
     @property
     def payload(self) -> bytes:
-        return b'{"type":"events","events":[' + b",".join(self.bodies) + b"]}"
+        bodies = b",".join(waiting.body for waiting in self.members)
+        return b'{"type":"events","events":[' + bodies + b"]}"
 
 
 class EventWriter:
@@ -75,19 +70,22 @@ class EventWriter:
         stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         # Nobody needs to listen: of an accepted request, the command itself is what must be stored.
         stored.add_done_callback(_heard)
-        self._waiting.append(_Waiting(event=event, stored=stored))
+        self._waiting.append(_Waiting(event=event, body=redacted_json(event), stored=stored))
         self._wake.set()
         return stored
 
     async def run(self) -> None:
         """Store what is added, until ``close`` and everything before it is stored."""
-        while not (self._is_closing and not self._waiting):
-            await self._wake.wait()
-            self._wake.clear()
-            if not self._is_closing:
-                await asyncio.sleep(GATHER_S)
-            while self._waiting:
-                await self._store(self._next_batch())
+        try:
+            while not (self._is_closing and not self._waiting):
+                await self._wake.wait()
+                self._wake.clear()
+                if not self._is_closing:
+                    await asyncio.sleep(GATHER_S)
+                while self._waiting:
+                    await self._store(self._next_batch())
+        finally:
+            _fail(self._waiting, Retryable("facts are no longer stored"))
 
     def close(self) -> None:
         self._is_closing = True
@@ -97,54 +95,48 @@ class EventWriter:
         batch = _Batch()
         size = 0
         for waiting in self._waiting[:MAX_EVENTS]:
-            body = redacted_json(waiting.event)
-            if batch.members and size + len(body) > MAX_BYTES:
+            size += len(waiting.body)
+            if batch.members and size > MAX_BYTES:
                 break
-            size += len(body)
             batch.members.append(waiting)
-            batch.bodies.append(body)
         del self._waiting[: len(batch.members)]
         return batch
 
     async def _store(self, batch: _Batch) -> None:
-        try:
-            await self._patiently(batch)
-        except (Retryable, Rejected) as error:
-            log.warning("events.unstored", events=len(batch.members), error=type(error).__name__)
-            for waiting in batch.members:
-                if not waiting.stored.done():
-                    waiting.stored.set_exception(error)
-        else:
-            for waiting in batch.members:
-                if not waiting.stored.done():
-                    waiting.stored.set_result(None)
-
-    async def _patiently(self, batch: _Batch) -> None:
-        give_up_at = time.monotonic() + PATIENCE.total_seconds()
         message_id = f"events.{uuid4().hex}"
+        payload = batch.payload
         events = Events(events=tuple(waiting.event for waiting in batch.members))
-        self._handover.keep(message_id, events, "accounting")
-        while True:
-            try:
-                await self._transport.publish(
+        self._handover.keep(message_id, events, "accounting", size_bytes=len(payload))
+        try:
+            await patiently(
+                lambda: self._transport.publish(
                     self._subject(batch.members),
-                    batch.payload,
+                    payload,
                     stream=LLM_EVENTS,
                     message_id=message_id,
                     headers={},
                 )
-            except Retryable:
-                if time.monotonic() > give_up_at:
-                    raise
-                await asyncio.sleep(PAUSE_S)
-            else:
-                return
+            )
+        except (Retryable, Rejected) as error:
+            self._handover.take(message_id)
+            log.warning("events.unstored", events=len(batch.members), error=type(error).__name__)
+            _fail(batch.members, error)
+        else:
+            for waiting in batch.members:
+                if not waiting.stored.done():
+                    waiting.stored.set_result(None)
 
     def _subject(self, members: Sequence[_Waiting]) -> str:
         services: set[ServiceName] = {waiting.event.service for waiting in members}
         kinds = {waiting.event.fact.type for waiting in members}
         service = services.pop() if len(services) == 1 else self._host
         return event_subject(service, kinds.pop() if len(kinds) == 1 else MIXED_FACTS)
+
+
+def _fail(members: Sequence[_Waiting], error: Retryable | Rejected) -> None:
+    for waiting in members:
+        if not waiting.stored.done():
+            waiting.stored.set_exception(error)
 
 
 def _heard(stored: "asyncio.Future[None]") -> None:

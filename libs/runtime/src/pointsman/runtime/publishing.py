@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from opentelemetry import propagate, trace
 
 from pointsman.contracts.errors import ErrorCode, Rejected, Retryable
-from pointsman.contracts.flow import history_after, next_steps, stage_of
+from pointsman.contracts.flow import history_after, next_steps, stage_of, with_paid
 from pointsman.contracts.messages import (
     OUTCOME,
     STAGE_FACT,
@@ -24,11 +24,13 @@ from pointsman.contracts.messages import (
     Executed,
     Failed,
     Frame,
+    Judge,
     Outcome,
     PublishedFact,
     StageFact,
     command_id,
     outcome_id,
+    stage_id,
 )
 from pointsman.contracts.parts import RequestContext, ServiceName
 from pointsman.contracts.topology import (
@@ -117,7 +119,7 @@ class Publisher:
         told = self.tell(command, known or ending, delivery=delivery)
         if steps.outcome is None:
             return (told,)
-        return (told, await self.finish(command, steps.outcome))
+        return (told, *await self.finish(command, steps.outcome))
 
     async def send(self, command: BusCommand) -> None:
         """Store a command for its service and wait for the PubAck.
@@ -126,19 +128,20 @@ class Publisher:
         """
         following = stage_of(command)
         message_id = command_id(command, following)
-        self._handover.keep(message_id, command, following)
+        payload = command.model_dump_json().encode()
+        self._handover.keep(message_id, command, following, size_bytes=len(payload))
         try:
             await self._transport.publish(
                 work_subject(following),
-                command.model_dump_json().encode(),
+                payload,
                 stream=LLM_WORK,
                 message_id=message_id,
                 headers=trace_headers(),
             )
-        except Retryable:
-            # Stored or not, nobody knows: what comes of it is asked for before anything is paid.
+        except (Retryable, Rejected):
             self._handover.take(message_id)
             raise
+        self._handover.stored(message_id)
 
     def tell(
         self,
@@ -164,12 +167,21 @@ class Publisher:
         )
         return self._events.add(event)
 
-    async def finish(self, command: BusCommand, outcome: Outcome) -> "asyncio.Future[None]":
+    async def finish(
+        self, command: BusCommand, outcome: Outcome, *, is_first: bool = False
+    ) -> Stored:
         """Keep the outcome, then tell the client and the books.
 
-        The first outcome wins: whoever comes second repeats the first one's words.
+        The first outcome wins: whoever comes second repeats the first one's words. Unless this
+        ``is_first`` of its runs, one before may have paid, which is told here if this one has not
+        come as far as the executor.
         Raises: Retryable. Repeating it is harmless.
         """
+        told: list[asyncio.Future[None]] = []
+        if not is_first and not isinstance(command, Execute | Judge):
+            paid = await self._paid(command.context)
+            outcome = with_paid(outcome, paid)
+            told = [self._tell_paid(command.context, n, fact) for n, fact in enumerate(paid, 1)]
         context = command.context
         key = outcome_id(context)
         if not await self._transport.create(MEMO, key, outcome.model_dump_json().encode()):
@@ -177,7 +189,24 @@ class Publisher:
             if stored is not None:
                 outcome = OUTCOME.validate_json(stored)
         await self.reply(context, outcome)
-        return self.tell(command, outcome)
+        return (*told, self.tell(command, outcome))
+
+    def _tell_paid(
+        self, context: RequestContext, attempt: int, fact: Executed
+    ) -> "asyncio.Future[None]":
+        now = datetime.now(UTC)
+        return self._events.add(
+            Event(service="executor", context=context, at=now, attempt=attempt, fact=fact)
+        )
+
+    async def _paid(self, context: RequestContext) -> list[Executed]:
+        paid: list[Executed] = []
+        while True:
+            stored = await self._transport.get(MEMO, stage_id(context, "executor", len(paid) + 1))
+            fact = None if stored is None else STAGE_FACT.validate_json(stored)
+            if not isinstance(fact, Executed):
+                return paid
+            paid.append(fact)
 
     async def dead_letter(self, letter: DeadLetter) -> None:
         """Store a message that was given up; without its body if that is too large to store."""

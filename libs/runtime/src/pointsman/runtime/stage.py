@@ -5,24 +5,15 @@ was paid for. Settles nothing and publishes nothing else; that is ``delivery``'s
 """
 
 import asyncio
-import time
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
-from pointsman.contracts.errors import Retryable
 from pointsman.contracts.messages import BusCommand, Events, Expired, Fact, StageFact
 from pointsman.contracts.parts import ServiceName
+from pointsman.runtime.patience import patiently
 from pointsman.runtime.publishing import Publisher
 from pointsman.runtime.service import Service
-
-Result = TypeVar("Result")
-
-PATIENCE = timedelta(seconds=60)
-"""How long a computed fact waits for a broker that is away, before its message goes back."""
-
-PAUSE_S = 0.5
 
 GRACE = timedelta(seconds=1)
 """What a handler may take beyond the deadline to say itself how it ended."""
@@ -75,18 +66,3 @@ class Stage:
         if known := await self.publisher.recall(command):
             return known
         return Expired(stage=self.name) if await self.publisher.has_ended(command.context) else None
-
-
-async def patiently(publish: Callable[[], Awaitable[Result]]) -> Result:
-    """Publish, waiting for a broker that is away: the work is done and should not be lost.
-
-    Raises: Retryable after ``PATIENCE``.
-    """
-    give_up_at = time.monotonic() + PATIENCE.total_seconds()
-    while True:
-        try:
-            return await publish()
-        except Retryable:
-            if time.monotonic() > give_up_at:
-                raise
-            await asyncio.sleep(PAUSE_S)

@@ -60,7 +60,7 @@ async def _examine(command: CheckSafety, deps: Deps) -> Examined:
 
 
 async def _keep(command: CheckSafety, values: dict[str, str], vault: Vault) -> None:
-    """Seal the values and keep them until the answer; a second delivery only overwrites them."""
+    """Seal the values and keep them until the answer; a second delivery finds them kept."""
     try:
         sealed = seal(command.vault_key, values)
     except InvalidSeal as error:

@@ -210,7 +210,8 @@ class Chat:
             return self._error(asked, first)
         # A client that stops reading holds no slot for longer than its request may last.
         left = (asked.context.deadline + LAST_WAIT - datetime.now(UTC)).total_seconds()
-        waiting.reschedule(asyncio.get_running_loop().time() + left)
+        if waiting.when() is None:  # Else the client has just gone, and that must stand.
+            waiting.reschedule(asyncio.get_running_loop().time() + left)
         headers = asked.headers | {"content-type": "text/event-stream; charset=utf-8"}
         if first is not None:
             headers |= fmt.frame_headers(first, self._simulated)

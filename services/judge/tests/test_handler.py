@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from pointsman.contracts.errors import Rejected
 from pointsman.contracts.messages import Judge
-from pointsman.contracts.wire import redacted
+from pointsman.contracts.wire import redacted_json
 from pointsman.judge.adapters import INLINE_CHARS, RulesScorer
 from pointsman.judge.app import build
 from pointsman.judge.domain import JudgeUnavailable, Score
@@ -100,7 +100,7 @@ async def test_the_critique_is_no_part_of_the_published_fact(command: MakeComman
     fact = await judge(command(QUESTION, INCOMPLETE), deps=RULES)
 
     assert "autoscaling" in fact.verdict.critique
-    assert "autoscaling" not in str(redacted(fact))
+    assert "autoscaling" not in redacted_json(fact).decode()
 
 
 @pytest.mark.parametrize(

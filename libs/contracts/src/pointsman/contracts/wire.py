@@ -46,11 +46,6 @@ def content_fields(model: type[BaseModel]) -> frozenset[str]:
     )
 
 
-def redacted(value: BaseModel) -> dict[str, Any]:
-    """Return ``value`` as JSON-ready data without any content field, at any depth."""
-    return value.model_dump(mode="json", exclude=_exclusions(value))
-
-
 def redacted_json(value: BaseModel) -> bytes:
     """Return ``value`` as JSON without any content field, at any depth."""
     return value.model_dump_json(exclude=_exclusions(value)).encode()

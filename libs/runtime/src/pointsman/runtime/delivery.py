@@ -35,7 +35,7 @@ from pointsman.contracts.messages import (
 )
 from pointsman.contracts.parts import ServiceName
 from pointsman.contracts.topology import Consumer, work_subject
-from pointsman.runtime.handover import Handover
+from pointsman.runtime.handover import Handover, Kept
 from pointsman.runtime.observability import Observed, log_processed, observe
 from pointsman.runtime.patience import patiently
 from pointsman.runtime.publishing import Publisher
@@ -56,18 +56,21 @@ def delivery_count() -> int:
 class _Running:
     """A message being handled; a redelivery replaces ``message``, so the newest is settled.
 
-    ``is_first``: this process put the command on the bus, beyond doubt, and gets it back for the
-    first time.
+    ``kept`` is what this process itself put on the bus, where it comes back for the first time.
     ``waiting`` are the chain's commands still to be called, ``stored`` the facts that must be on
     LLM_EVENTS before the message is settled, ``observed`` what its log line will say.
     """
 
     message: Inbound
-    is_first: bool = False
+    kept: Kept | None = None
     waiting: deque[BusCommand] = field(default_factory=deque[BusCommand])
     stored: list["asyncio.Future[None]"] = field(default_factory=list["asyncio.Future[None]"])
     observed: list[Observed] = field(default_factory=list[Observed])
     is_settled: bool = False
+
+    async def is_first(self) -> bool:
+        """Whether nobody can have handled the command before, beyond doubt."""
+        return self.kept is not None and await self.kept.is_stored
 
 
 def decode(service: str, body: bytes) -> BusCommand | Events:
@@ -122,11 +125,10 @@ class Delivery:
         if key in self._running:
             # It came again while it runs (the broker was away): settle the newest delivery only.
             self._running[key].message = message
-            self._running[key].is_first = False
+            self._running[key].kept = None
             return
         self._running[key] = running = _Running(
-            message=message,
-            is_first=kept is not None and kept.is_stored and message.deliveries == 1,
+            message=message, kept=kept if message.deliveries == 1 else None
         )
         _delivery_count.set(message.deliveries)
         try:
@@ -204,7 +206,8 @@ class Delivery:
     ) -> None:
         """Have one command answered; what follows is called next, or published."""
         started = time.perf_counter()
-        is_first = running.is_first and command.attempt == 1
+        may_be_first = stage.service.is_memoized and command.attempt == 1
+        is_first = may_be_first and await running.is_first()
         fact = await stage.answer(command, is_first=is_first)
         duration_s = time.perf_counter() - started
         observed.fact(fact)
@@ -223,7 +226,9 @@ class Delivery:
             )
         )
         if (outcome := steps.outcome) is not None:
-            finish = partial(stage.publisher.finish, command, outcome, is_first=running.is_first)
+            finish = partial(
+                stage.publisher.finish, command, outcome, is_first=await running.is_first()
+            )
             running.stored += await patiently(finish)
 
     def _after(

@@ -15,6 +15,7 @@ from pointsman.runtime.child_process import ChildEnded, answering, die_with_pare
 
 START_TIMEOUT_S = 15.0
 STOP_TIMEOUT_S = 10.0
+PORT_TRIES = 3
 MAX_PAYLOAD_BYTES = 8 * 1024 * 1024
 
 
@@ -45,6 +46,8 @@ class EmbeddedNats:
         self._credentials = credentials
         self.store_dir = store_dir
         self.port = port or free_port()
+        # Another program may take a free port before the server does; a given one is meant.
+        self._tries = 1 if port else PORT_TRIES
         self.monitor_port = free_port()
         self._process: asyncio.subprocess.Process | None = None
 
@@ -70,7 +73,17 @@ class EmbeddedNats:
                 "stop what runs there, or choose another POINTSMAN_STATE_DIR"
             )
         try:
-            await self._spawn(lock)
+            while True:
+                try:
+                    await self._spawn(lock)
+                except NatsServerFailed:
+                    self._tries -= 1
+                    if self._tries <= 0:
+                        raise
+                    self.port, self.monitor_port = free_port(), free_port()
+                else:
+                    self._tries = 1  # It has told its URL: a restart keeps it.
+                    return
         finally:
             # The child has it now, and keeps it as long as it lives.
             os.close(lock)

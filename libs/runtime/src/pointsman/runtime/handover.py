@@ -4,6 +4,7 @@ The bus stays what makes it durable and what delivers it; this only spares the r
 Values are few, small and not for long: they hold what a request says.
 """
 
+import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Collection
@@ -20,11 +21,14 @@ MAX_AGE_S = 5.0
 
 @dataclass(kw_only=True)
 class Kept:
-    """A value on its way through the bus. ``is_stored`` once its PubAck has come."""
+    """A value on its way through the bus.
+
+    ``is_stored`` tells whether its PubAck came, beyond doubt; the bus may deliver it before that.
+    """
 
     value: BusCommand | Events
     until: float
-    is_stored: bool = False
+    is_stored: "asyncio.Future[bool]"
 
 
 class Handover:
@@ -36,21 +40,21 @@ class Handover:
 
     def keep(
         self, message_id: str, value: BusCommand | Events, reader: ServiceName, *, size_bytes: int
-    ) -> None:
+    ) -> Kept | None:
         """Keep what is about to be published for ``reader``, if that one is here."""
         now = time.monotonic()
         while self._kept and next(iter(self._kept.values())).until < now:
             self._kept.popitem(last=False)
         if reader not in self._readers or size_bytes > MAX_BYTES:
-            return
-        self._kept[message_id] = Kept(value=value, until=now + MAX_AGE_S)
+            return None
+        kept = self._kept[message_id] = Kept(
+            value=value,
+            until=now + MAX_AGE_S,
+            is_stored=asyncio.get_running_loop().create_future(),
+        )
         if len(self._kept) > MAX_VALUES:
             self._kept.popitem(last=False)
-
-    def stored(self, message_id: str) -> None:
-        """The broker has confirmed it: there is no doubt that it was published, once."""
-        if kept := self._kept.get(message_id):
-            kept.is_stored = True
+        return kept
 
     def take(self, message_id: str | None) -> Kept | None:
         """Return what was kept under this id, once; another delivery is parsed."""

@@ -129,7 +129,8 @@ class Publisher:
         following = stage_of(command)
         message_id = command_id(command, following)
         payload = command.model_dump_json().encode()
-        self._handover.keep(message_id, command, following, size_bytes=len(payload))
+        kept = self._handover.keep(message_id, command, following, size_bytes=len(payload))
+        is_stored = False
         try:
             await self._transport.publish(
                 work_subject(following),
@@ -141,7 +142,11 @@ class Publisher:
         except (Retryable, Rejected):
             self._handover.take(message_id)
             raise
-        self._handover.stored(message_id)
+        else:
+            is_stored = True
+        finally:
+            if kept is not None:
+                kept.is_stored.set_result(is_stored)
 
     def tell(
         self,

@@ -7,7 +7,7 @@ are, so nothing is lost when a process dies; the same fact may then be stored tw
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from uuid import uuid4
 
 import structlog
@@ -37,18 +37,6 @@ class _Waiting:
     event: Event
     body: bytes
     stored: "asyncio.Future[None]"
-
-
-@dataclass(kw_only=True)
-class _Batch:
-    """What one message will hold."""
-
-    members: list[_Waiting] = field(default_factory=list[_Waiting])
-
-    @property
-    def payload(self) -> bytes:
-        bodies = b",".join(waiting.body for waiting in self.members)
-        return b'{"type":"events","events":[' + bodies + b"]}"
 
 
 class EventWriter:
@@ -91,26 +79,26 @@ class EventWriter:
         self._is_closing = True
         self._wake.set()
 
-    def _next_batch(self) -> _Batch:
-        batch = _Batch()
+    def _next_batch(self) -> list[_Waiting]:
+        batch: list[_Waiting] = []
         size = 0
         for waiting in self._waiting[:MAX_EVENTS]:
             size += len(waiting.body)
-            if batch.members and size > MAX_BYTES:
+            if batch and size > MAX_BYTES:
                 break
-            batch.members.append(waiting)
-        del self._waiting[: len(batch.members)]
+            batch.append(waiting)
+        del self._waiting[: len(batch)]
         return batch
 
-    async def _store(self, batch: _Batch) -> None:
+    async def _store(self, batch: Sequence[_Waiting]) -> None:
         message_id = f"events.{uuid4().hex}"
-        payload = batch.payload
-        events = Events(events=tuple(waiting.event for waiting in batch.members))
+        payload = _payload(batch)
+        events = Events(events=tuple(waiting.event for waiting in batch))
         self._handover.keep(message_id, events, "accounting", size_bytes=len(payload))
         try:
             await patiently(
                 lambda: self._transport.publish(
-                    self._subject(batch.members),
+                    self._subject(batch),
                     payload,
                     stream=LLM_EVENTS,
                     message_id=message_id,
@@ -119,10 +107,10 @@ class EventWriter:
             )
         except (Retryable, Rejected) as error:
             self._handover.take(message_id)
-            log.warning("events.unstored", events=len(batch.members), error=type(error).__name__)
-            _fail(batch.members, error)
+            log.warning("events.unstored", events=len(batch), error=type(error).__name__)
+            _fail(batch, error)
         else:
-            for waiting in batch.members:
+            for waiting in batch:
                 if not waiting.stored.done():
                     waiting.stored.set_result(None)
 
@@ -131,6 +119,10 @@ class EventWriter:
         kinds = {waiting.event.fact.type for waiting in members}
         service = services.pop() if len(services) == 1 else self._host
         return event_subject(service, kinds.pop() if len(kinds) == 1 else MIXED_FACTS)
+
+
+def _payload(batch: Sequence[_Waiting]) -> bytes:
+    return b'{"type":"events","events":[' + b",".join(waiting.body for waiting in batch) + b"]}"
 
 
 def _fail(members: Sequence[_Waiting], error: Retryable | Rejected) -> None:

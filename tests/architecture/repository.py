@@ -18,7 +18,16 @@ Node = TypeVar("Node", bound=ast.AST)
 
 ROOT = Path(__file__).parents[2]
 BASE = ROOT / "deploy" / "kustomize" / "base"
-LIBRARIES = ("contracts", "routes", "runtime", "embedding", "testing", "cli")
+LIBRARIES = (
+    "contracts",
+    "routes",
+    "runtime",
+    "embedding",
+    "scorers",
+    "testing",
+    "cli",
+    "evaluation",
+)
 MEMBERS: tuple[Path, ...] = (
     *(ROOT / "libs" / name for name in LIBRARIES),
     *(ROOT / "services" / name for name in SERVICES),

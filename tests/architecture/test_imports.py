@@ -55,6 +55,7 @@ DOMAIN_LIBRARIES = (
     "pointsman.contracts",
     "pointsman.routes",
     "pointsman.runtime.placeholders",
+    "pointsman.scorers",
 )
 INPUT_AND_OUTPUT = (
     "asyncio.streams",

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Literal
 
@@ -17,7 +18,6 @@ from pointsman.contracts.flow import next_steps, stage_of
 from pointsman.contracts.messages import (
     Accept,
     Accepted,
-    Candidate,
     CheckSafety,
     Classified,
     Classify,
@@ -39,7 +39,9 @@ from pointsman.contracts.messages import (
     ToolsRetrieved,
 )
 from pointsman.contracts.parts import (
+    AttemptRole,
     AttemptSummary,
+    Candidate,
     Evaluator,
     RequestContext,
     RouteDecision,
@@ -64,6 +66,8 @@ _LAST_ATTEMPT = 3
 
 _GATE = Evaluator(min_score=8, max_attempts=_LAST_ATTEMPT)
 _OBSERVE = Evaluator(min_score=8, mode="observe")
+_SIBLING = Evaluator(min_score=8, sibling="cheap")
+_DRAFT = Candidate(model="small", answer=Answer(), score=7.5)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,13 +90,19 @@ def _decision(evaluator: Evaluator | None, *, use_tools: bool = False) -> RouteD
         escalations=("strong",),
         evaluator=evaluator,
         use_tools=use_tools,
+        estimates_usd={"cheap": Decimal(1)},
     )
 
 
 def _execute(
-    evaluator: Evaluator | None = _GATE, *, attempt: int = 1, is_escalated: bool = False
+    evaluator: Evaluator | None = _GATE,
+    *,
+    attempt: int = 1,
+    is_escalated: bool = False,
+    draft: Candidate | None = None,
 ) -> Execute:
     previous = Candidate(model="small", answer=Answer(), score=4) if is_escalated else None
+    history = tuple(_attempt(number) for number in range(1, attempt))
     return Execute(
         context=_CONTEXT,
         request=_REQUEST,
@@ -100,11 +110,26 @@ def _execute(
         decision=_decision(evaluator),
         model="small",
         previous=previous,
+        draft=draft,
+        history=history,
         attempt=attempt,
     )
 
 
-def _judge(evaluator: Evaluator = _GATE, *, attempt: int = 1) -> Judge:
+def _attempt(number: int) -> AttemptSummary:
+    return _FIRST.model_copy(update={"attempt": number})
+
+
+def _judge(
+    evaluator: Evaluator = _GATE,
+    *,
+    attempt: int = 1,
+    is_plan: bool = False,
+    role: AttemptRole = "first",
+) -> Judge:
+    last = _attempt(attempt).model_copy(
+        update={"role": role, "status": "planned" if is_plan else "succeeded"}
+    )
     return Judge(
         context=_CONTEXT,
         request=_REQUEST,
@@ -112,13 +137,15 @@ def _judge(evaluator: Evaluator = _GATE, *, attempt: int = 1) -> Judge:
         decision=_decision(evaluator),
         model="small",
         answer=Answer(),
-        history=(_FIRST,),
+        is_plan=is_plan,
+        has_asked_sibling=role == "sibling",
+        history=(*(_attempt(number) for number in range(1, attempt)), last),
         attempt=attempt,
     )
 
 
 def _executed(
-    status: Literal["succeeded", "failed", "cancelled"] = "succeeded",
+    status: Literal["succeeded", "planned", "failed", "cancelled"] = "succeeded",
     *,
     is_retryable: bool = False,
     has_streamed: bool = False,
@@ -133,9 +160,12 @@ def _executed(
     )
 
 
-def _judged(label: Literal["accepted", "low", "unjudged"]) -> Judged:
-    score = {"accepted": 9.0, "low": 4.0, "unjudged": None}[label]
-    return Judged(model="judge", verdict=Verdict(label=label, score=score), usage=_USAGE)
+def _judged(
+    label: Literal["accepted", "low", "unsure", "unjudged"], *, wants_sibling: bool = False
+) -> Judged:
+    score = {"accepted": 9.0, "low": 4.0, "unsure": 7.5, "unjudged": None}[label]
+    verdict = Verdict(label=label, score=score, wants_sibling=wants_sibling)
+    return Judged(model="judge", verdict=verdict, usage=_USAGE)
 
 
 def _policy(on_judge_failure: Literal["accept", "flag", "fail"]) -> Evaluator:
@@ -185,6 +215,12 @@ def _before_the_model() -> Iterator[Case]:
         yield Case(
             command=_CLASSIFY, fact=Classified(signals=_SIGNALS, decision=decision), when=when
         )
+    copied = _decision(_GATE).model_copy(update={"shadows": ("new",)})
+    yield Case(
+        command=_CLASSIFY,
+        fact=Classified(signals=_SIGNALS, decision=copied),
+        when="no tools, the route has a shadow",
+    )
     yield Case(command=_RETRIEVE, fact=ToolsRetrieved())
 
 
@@ -206,14 +242,26 @@ def _after_the_model() -> Iterator[Case]:
         when="failed for good, an earlier answer exists",
     )
     yield Case(command=_execute(), fact=_executed("cancelled"), when="cancelled by the client")
+    yield Case(command=_execute(), fact=_executed("planned"), when="it asks for tools, plan gates")
+    for status in ("succeeded", "failed"):
+        yield Case(
+            command=_execute(_SIBLING, draft=_DRAFT, attempt=2),
+            fact=_executed(status),
+            when=f"a second opinion {status}",
+        )
 
 
 def _after_the_judge() -> Iterator[Case]:
     yield Case(command=_judge(), fact=_judged("accepted"), when="accepted")
     yield Case(command=_judge(), fact=_judged("low"), when="low, a stronger model is left")
     yield Case(command=_judge(attempt=_LAST_ATTEMPT), fact=_judged("low"), when="low, last attempt")
-    flag = Evaluator(min_score=8, on_low_score="flag")
-    yield Case(command=_judge(flag), fact=_judged("low"), when="low, the route says flag")
+    for low in ("flag", "human"):
+        evaluator = Evaluator(min_score=8, on_low_score=low)
+        yield Case(
+            command=_judge(evaluator), fact=_judged("low"), when=f"low, the route says {low}"
+        )
+    yield from _unsure()
+    yield from _plans()
     for policy in ("accept", "flag", "fail"):
         yield Case(
             command=_judge(_policy(policy)),
@@ -224,6 +272,34 @@ def _after_the_judge() -> Iterator[Case]:
         yield Case(
             command=_judge(_OBSERVE), fact=_judged(label), when=f"{label}, evaluator observes"
         )
+
+
+def _unsure() -> Iterator[Case]:
+    asks = _judged("unsure", wants_sibling=True)
+    yield Case(command=_judge(_SIBLING), fact=asks, when="unsure, the route has a sibling")
+    poor = _SIBLING.model_copy(update={"budget_usd": Decimal(0)})
+    yield Case(command=_judge(poor), fact=asks, when="unsure, a sibling is too dear")
+    asked = _judge(_SIBLING, attempt=2, role="sibling")
+    yield Case(command=asked, fact=_judged("unsure"), when="unsure after a second opinion")
+    for policy in ("accept", "flag", "human"):
+        evaluator = Evaluator(min_score=8, on_unsure=policy)
+        yield Case(
+            command=_judge(evaluator),
+            fact=_judged("unsure"),
+            when=f"unsure, the route says {policy}",
+        )
+
+
+def _plans() -> Iterator[Case]:
+    for label in ("accepted", "unsure", "unjudged"):
+        yield Case(command=_judge(is_plan=True), fact=_judged(label), when=f"plan {label}")
+    yield Case(command=_judge(is_plan=True), fact=_judged("low"), when="plan low")
+    again = _judge(is_plan=True, attempt=2, role="replan")
+    yield Case(command=again, fact=_judged("low"), when="plan low again")
+    last = _judge(
+        Evaluator(min_score=8, on_low_score="flag"), is_plan=True, attempt=2, role="replan"
+    )
+    yield Case(command=last, fact=_judged("low"), when="plan low again, no stronger model")
 
 
 def _given_up() -> Iterator[Case]:
@@ -238,6 +314,7 @@ def _given_up() -> Iterator[Case]:
         (_judge(_policy("flag")), "the route says flag"),
         (_judge(_policy("fail")), "the route says fail"),
         (_judge(_OBSERVE), "evaluator observes"),
+        (_execute(_SIBLING, draft=_DRAFT, attempt=2), "a second opinion"),
         (_EVENTS, ""),
     )
     for command, when in commands:
@@ -254,8 +331,8 @@ def render() -> str:
         [
             "# The flow",
             "",
-            "Generated from `libs/contracts/src/pointsman/contracts/flow.py` by `task graph`.",
-            "Do not edit: change `flow.py`, then run `task golden` and `task graph`.",
+            "Generated by `task graph` from `flow.py` and `attempts.py` in `libs/contracts`.",
+            "Do not edit: change them, then run `task golden`.",
             "",
             "```mermaid",
             "flowchart LR",
@@ -296,7 +373,11 @@ def _name(message: object) -> str:
 def _describe(command: Command) -> str:
     """The command's name, and what about it the graph decided."""
     if isinstance(command, Execute):
-        return f"{_name(command)} on `{command.model}`, attempt {command.attempt}"
+        role = "shadow" if command.context.shadow_of else command.role
+        why = "" if role == "first" else f", {role}"
+        return f"{_name(command)} on `{command.model}`, attempt {command.attempt}{why}"
+    if isinstance(command, Judge) and command.is_plan:
+        return f"{_name(command)} of the plan"
     return _name(command)
 
 
@@ -305,6 +386,8 @@ def _ending(outcome: Outcome | None) -> str:
         return ""
     if isinstance(outcome, Failed):
         return f"{_name(outcome)} `{outcome.code}`"
+    if outcome.type == "completed" and outcome.needs_person:
+        return f"{_name(outcome)}, flagged for a person"
     is_flagged = outcome.type == "completed" and outcome.is_flagged
     return f"{_name(outcome)}, flagged" if is_flagged else _name(outcome)
 

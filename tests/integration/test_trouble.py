@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from pointsman.cli.main import main
 from pointsman.contracts.chat import Answer
 from pointsman.contracts.errors import ErrorCode, Retryable
-from pointsman.contracts.flow import history_after, next_steps
+from pointsman.contracts.flow import next_steps
 from pointsman.contracts.messages import (
     Accept,
     Accepted,
@@ -27,6 +27,7 @@ from pointsman.contracts.messages import (
     command_id,
     stage_id,
 )
+from pointsman.contracts.outcomes import history_after
 from pointsman.contracts.parts import ServiceName
 from pointsman.contracts.topology import (
     LLM_WORK,

@@ -14,7 +14,6 @@ from pointsman.contracts.errors import ErrorCode
 from pointsman.contracts.messages import (
     Accept,
     Accepted,
-    Candidate,
     CheckSafety,
     Classified,
     Classify,
@@ -36,6 +35,7 @@ from pointsman.contracts.messages import (
 from pointsman.contracts.parts import (
     AttemptSummary,
     BoundTool,
+    Candidate,
     Evaluator,
     RequestContext,
     RouteDecision,

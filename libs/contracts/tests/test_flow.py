@@ -32,17 +32,9 @@ from flow_values import (
 
 from pointsman.contracts.chat import Answer
 from pointsman.contracts.errors import ErrorCode
-from pointsman.contracts.flow import (
-    NOTHING,
-    Steps,
-    UnexpectedFact,
-    next_steps,
-    stage_of,
-    with_paid,
-)
+from pointsman.contracts.flow import UnexpectedFact, next_steps, stage_of
 from pointsman.contracts.messages import (
     Blocked,
-    Candidate,
     Classified,
     Classify,
     Command,
@@ -59,7 +51,8 @@ from pointsman.contracts.messages import (
     RetrieveTools,
     SafetyChecked,
 )
-from pointsman.contracts.parts import Evaluator, Finding, Usage, Verdict
+from pointsman.contracts.outcomes import NOTHING, Steps, with_paid
+from pointsman.contracts.parts import Candidate, Evaluator, Finding, Usage, Verdict
 from pointsman.contracts.topology import SERVICES
 
 
@@ -126,13 +119,15 @@ LATE = Failed(request_id=REQUEST_ID, code=ErrorCode.DEADLINE_EXCEEDED, stage="sa
 
 @pytest.mark.parametrize("ending", [Blocked(request_id=REQUEST_ID), LATE])
 def test_what_an_earlier_run_paid_is_told_however_this_one_ends(ending: Outcome) -> None:
-    told = with_paid(ending, [succeeded("small"), failed(model="large")])
+    told = with_paid(
+        ending, [(succeeded("small"), None), (failed(model="large"), judged("low", 4))]
+    )
     assert isinstance(told, Failed)
     assert [(a.attempt, a.model, a.status) for a in told.attempts] == [
         (1, "small", "succeeded"),
         (2, "large", "failed"),
     ]
-    assert told.cost_usd == 2 * usage().cost_usd
+    assert told.cost_usd == 3 * usage().cost_usd, "two attempts, and a judgement that cost as much"
     is_blocked = isinstance(ending, Blocked)
     assert told.code is (ErrorCode.CONTENT_FILTER if is_blocked else ErrorCode.DEADLINE_EXCEEDED)
     assert with_paid(ending, []) == ending
@@ -226,8 +221,8 @@ def test_a_failed_model_is_followed_by_the_first_fallback_not_tried() -> None:
     [
         (execute(), failed(is_retryable=False)),
         (execute(), failed(has_streamed=True)),
-        (execute(Evaluator(min_score=8, max_attempts=2), number=2), failed()),
-        (execute(None, number=3), failed()),
+        (execute(Evaluator(min_score=8, max_attempts=2), history=(attempt("weak"),)), failed()),
+        (execute(None, history=(attempt("weak"), attempt("weaker", 2))), failed()),
         (execute(history=(attempt("backup"), attempt("spare", 2))), failed()),
     ],
     ids=[
@@ -352,8 +347,8 @@ def test_the_client_is_told_what_all_attempts_used() -> None:
     history = (attempt(), attempt("strong", 2))
     done = completed(next_steps(judge(history=history, number=2), judged("accepted", 9)))
     assert done.usage == Usage(
-        model="strong", input_tokens=20, output_tokens=10, cost_usd=Decimal("0.2"), model_calls=2
-    )
+        model="strong", input_tokens=30, output_tokens=15, cost_usd=Decimal("0.3"), model_calls=3
+    ), "two attempts and a judge that asked a model"
 
 
 def test_one_estimated_attempt_makes_the_total_estimated() -> None:
@@ -365,5 +360,7 @@ def test_one_estimated_attempt_makes_the_total_estimated() -> None:
 
 
 def test_a_failure_still_knows_what_it_cost() -> None:
-    outcome = failure(next_steps(execute(history=(attempt(),), number=3), failed()))
+    outcome = failure(
+        next_steps(execute(history=(attempt(),), number=2), failed(is_retryable=False))
+    )
     assert outcome.cost_usd == Decimal("0.2")

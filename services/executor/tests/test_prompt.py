@@ -3,7 +3,7 @@
 import pytest
 
 from pointsman.contracts.chat import Answer, ChatRequest, Message, TextPart
-from pointsman.contracts.messages import Candidate
+from pointsman.contracts.parts import Candidate
 from pointsman.executor.domain.prompt import MAX_PREVIOUS_CHARS, opening_messages
 
 from .doubles import a_command, a_definition, a_request, a_tool, body_of

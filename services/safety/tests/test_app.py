@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from pointsman.runtime.service import never
 from pointsman.safety.app import build, policy_of
 from pointsman.safety.settings import Settings
 
@@ -31,7 +32,7 @@ def test_flag_threshold_above_the_block_one_is_refused(monkeypatch: pytest.Monke
 def test_service_is_named_and_not_memoized() -> None:
     service = build(Settings())
     assert service.name == "safety"
-    assert not service.is_memoized
+    assert service.is_memoized is never
 
 
 async def test_what_takes_long_runs_in_the_services_thread_which_ends_with_it() -> None:

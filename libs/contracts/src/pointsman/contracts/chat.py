@@ -90,6 +90,9 @@ class ToolDefinition(Wire):
     function: FunctionDefinition
 
 
+MetadataValue = Annotated[str, Field(max_length=512)]
+
+
 class StreamOptions(Wire):
     include_usage: StrictBool = False
 
@@ -116,6 +119,14 @@ class ChatRequest(Wire):
     n: Literal[1] | None = None
     reasoning_effort: str | None = None
     user: str | None = None
+    metadata: Annotated[dict[str, MetadataValue], Field(max_length=16)] | None = None
+    service_tier: str | None = Field(default=None, max_length=64)
+    prompt_cache_key: str | None = Field(default=None, max_length=512)
+
+    @property
+    def conversation_id(self) -> str | None:
+        """What the caller says its conversation is, so that it stays with one model."""
+        return (self.metadata or {}).get("conversation_id") or self.prompt_cache_key
 
     @property
     def last_user_text(self) -> str:

@@ -13,12 +13,16 @@ from pydantic import Field, TypeAdapter
 from pointsman.contracts.chat import Answer, ChatRequest
 from pointsman.contracts.errors import ErrorCode
 from pointsman.contracts.parts import (
+    AttemptRole,
     AttemptSummary,
     BoundTool,
+    Candidate,
     Finding,
     PlaceholderCount,
+    Plan,
     RequestContext,
     RouteDecision,
+    RoutingInputs,
     ServiceName,
     Signals,
     ToolRun,
@@ -79,19 +83,14 @@ class RetrieveTools(Wire):
     attempt: int = 1
 
 
-class Candidate(Wire):
-    """An answer that is already paid for and may still be returned."""
-
-    model: str
-    answer: Answer
-    score: float | None = None
-
-
 class Execute(Wire):
     """To executor: one attempt against one model.
 
     ``critique`` is what the judge said of the attempt before; ``previous`` is the best answer
-    judged so far, returned flagged when no stronger attempt does better.
+    judged so far, returned flagged when no stronger attempt does better. ``plan`` is what the same
+    model asked for: an accepted one is carried out first, a rejected one is told to it. ``draft``
+    is the answer that this attempt is a second opinion on. ``because`` is the code of what made the
+    attempt necessary.
     """
 
     type: Literal["execute"] = "execute"
@@ -103,12 +102,20 @@ class Execute(Wire):
     tools: tuple[BoundTool, ...] = ()
     critique: str = ""
     previous: Candidate | None = None
+    plan: Plan | None = None
+    draft: Candidate | None = None
+    role: AttemptRole = "first"
+    because: str = ""
     history: tuple[AttemptSummary, ...] = ()
     attempt: int = 1
 
 
 class Judge(Wire):
-    """To judge: is this answer good enough? ``previous`` is the best answer judged so far."""
+    """To judge: is this answer good enough? ``previous`` is the best answer judged so far.
+
+    With ``is_plan`` the answer's tool calls are to be judged, before they are made. ``siblings``
+    are other models' answers to compare with, once ``has_asked_sibling``.
+    """
 
     type: Literal["judge"] = "judge"
     context: RequestContext
@@ -119,6 +126,9 @@ class Judge(Wire):
     answer: Answer
     tools: tuple[BoundTool, ...] = ()
     tool_runs: tuple[ToolRun, ...] = ()
+    is_plan: bool = False
+    siblings: tuple[Candidate, ...] = ()
+    has_asked_sibling: bool = False
     previous: Candidate | None = None
     history: tuple[AttemptSummary, ...] = ()
     attempt: int = 1
@@ -150,6 +160,7 @@ class Classified(Wire):
     type: Literal["classified"] = "classified"
     signals: Signals
     decision: RouteDecision
+    inputs: RoutingInputs = RoutingInputs()
     vector: Content[Vector] = b""
 
 
@@ -165,17 +176,22 @@ class ToolsRetrieved(Wire):
 
 
 class Executed(Wire):
-    """``error`` is set unless ``status`` is ``succeeded``.
+    """``error`` is set where ``status`` is ``failed`` or ``cancelled``.
 
+    ``planned``: the model asked for tools, whose calls are judged before they are made.
+    ``is_loop_cut``: the answer ran in circles and was stopped there.
     ``has_streamed`` says that a token has left for the client: no other model may continue then.
     ``decision`` is the one this attempt was made under. It is kept with what was paid, so that a
     request that begins again after a crash keeps it even when the route has changed meanwhile.
     """
 
     type: Literal["executed"] = "executed"
-    status: Literal["succeeded", "failed", "cancelled"]
+    status: Literal["succeeded", "planned", "failed", "cancelled"]
     model: str
     usage: Usage
+    role: AttemptRole = "first"
+    because: str = ""
+    is_loop_cut: bool = False
     answer: Content[Answer] = Answer()
     tool_runs: tuple[ToolRun, ...] = ()
     error: ErrorCode | None = None
@@ -190,6 +206,7 @@ class Judged(Wire):
     model: str
     verdict: Verdict
     usage: Usage
+    is_plan: bool = False
 
 
 class Recorded(Wire):
@@ -236,6 +253,8 @@ class Delta(Wire):
 
 
 class Completed(Wire):
+    """An answer. ``needs_person``: the route wants one to look at it; it is flagged then, too."""
+
     type: Literal["completed"] = "completed"
     request_id: str
     model: str
@@ -245,6 +264,7 @@ class Completed(Wire):
     attempts: tuple[AttemptSummary, ...] = ()
     verdict: Verdict | None = None
     is_flagged: bool = False
+    needs_person: bool = False
     answer: Content[Answer] = Answer()
 
 
@@ -265,7 +285,7 @@ class Failed(Wire):
 
     @property
     def cost_usd(self) -> Decimal:
-        return sum((a.usage.cost_usd for a in self.attempts), Decimal(0))
+        return sum((a.cost_usd for a in self.attempts), Decimal(0))
 
 
 class Pending(Wire):

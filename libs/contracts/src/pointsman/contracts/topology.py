@@ -15,6 +15,7 @@ WORKERS: tuple[ServiceName, ...] = ("safety", "classifier", "toolrag", "executor
 """The services that commands are sent to; a work subject of any other name is not stored."""
 
 LLM_WORK = "LLM_WORK"
+LLM_SHADOW = "LLM_SHADOW"
 LLM_EVENTS = "LLM_EVENTS"
 LLM_DEAD = "LLM_DEAD"
 
@@ -87,6 +88,16 @@ STREAMS: tuple[Stream, ...] = (
         max_age=timedelta(hours=24),
         discard_new=True,
     ),
+    # Copies for shadow targets: what does not fit is dropped, and what waits too long is stale.
+    Stream(
+        name=LLM_SHADOW,
+        subjects=("llm.shadow.executor",),
+        retention="workqueue",
+        max_bytes=64 * 1024**2,
+        max_msgs_per_subject=256,
+        max_age=MAX_DEADLINE,
+        discard_new=True,
+    ),
     Stream(
         name=LLM_EVENTS,
         subjects=("llm.event.*.*",),
@@ -119,6 +130,11 @@ def bucket_stream(bucket: Bucket) -> str:
 
 def work_subject(service: ServiceName) -> str:
     return f"llm.work.{service}"
+
+
+def shadow_subject(service: Literal["executor"]) -> str:
+    """Return where a shadow's first attempt waits, apart from every request somebody waits for."""
+    return f"llm.shadow.{service}"
 
 
 MIXED_FACTS = "mixed"
@@ -154,6 +170,15 @@ CONSUMERS: tuple[Consumer, ...] = (
         subject=work_subject("executor"),
         # A model call waits, it does not compute.
         concurrency=128,
+    ),
+    Consumer(
+        stream=LLM_SHADOW,
+        durable="executor",
+        subject=shadow_subject("executor"),
+        # Few at a time, beside the slots of the work that counts.
+        concurrency=4,
+        max_ack_pending=64,
+        max_deliver=2,
     ),
     Consumer(stream=LLM_WORK, durable="judge", subject=work_subject("judge")),
     Consumer(

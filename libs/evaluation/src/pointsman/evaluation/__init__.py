@@ -1,1 +1,4 @@
-"""Trains the learned scorers and measures routing and judging on recorded data; never imported by what runs."""
+"""Trains the learned scorers and measures routing and judging on recorded data.
+
+Development only: nothing that runs imports it.
+"""

@@ -13,7 +13,14 @@ from pydantic import ValidationError
 from pointsman.contracts.flow import stage_of
 from pointsman.contracts.messages import DeadLetter, Events, command_id
 from pointsman.contracts.parts import RequestContext
-from pointsman.contracts.topology import LLM_DEAD, LLM_EVENTS, LLM_WORK, MAX_DEADLINE
+from pointsman.contracts.topology import (
+    LLM_DEAD,
+    LLM_EVENTS,
+    LLM_SHADOW,
+    LLM_WORK,
+    MAX_DEADLINE,
+    shadow_subject,
+)
 from pointsman.runtime.delivery import decode
 from pointsman.runtime.nats_transport import NatsTransport
 from pointsman.runtime.publishing import trace_headers
@@ -70,7 +77,8 @@ async def redrive(transport: NatsTransport, number: int) -> str:
     else:
         again = command.model_copy(update={"context": _renewed(command.context)})
         request_ids = {again.context.request_id}
-        subject, stream = letter.subject, LLM_WORK
+        is_shadow = letter.subject == shadow_subject("executor")
+        subject, stream = letter.subject, LLM_SHADOW if is_shadow else LLM_WORK
         payload = again.model_dump_json().encode()
         message_id = command_id(again, stage_of(again))
     await transport.publish(

@@ -12,11 +12,12 @@ crash the chain begins again with it, up to what was paid for and kept.
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import Any
 
 import structlog
 from pydantic import ValidationError
@@ -28,6 +29,7 @@ from pointsman.contracts.messages import (
     BusCommand,
     DeadLetter,
     Events,
+    Execute,
     PublishedFact,
     Recorded,
     command_id,
@@ -110,6 +112,7 @@ class Delivery:
         self._handover = handover
         self._is_stopping = is_stopping
         self._running: dict[str, _Running] = {}
+        self._asides: set[asyncio.Task[None]] = set()
 
     async def __call__(self, message: Inbound) -> None:
         try:
@@ -140,6 +143,12 @@ class Delivery:
             del self._running[key]
             log_processed(running.message, running.observed)
 
+    def _aside(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something that nobody waits for; a process that stops may leave it undone."""
+        task = asyncio.create_task(work)
+        self._asides.add(task)
+        task.add_done_callback(self._asides.discard)
+
     async def heartbeat(self) -> None:
         """Tell the broker that the running handlers are alive, until cancelled."""
         interval = self._consumer.ack_wait.total_seconds() / 3
@@ -166,7 +175,7 @@ class Delivery:
         while running.waiting and not running.is_settled:
             command = running.waiting.popleft()
             stage = self._fused.get(stage_of(command), self._stage)
-            if stage.service.is_memoized and running.observed and self._is_stopping():
+            if stage.service.is_memoized(command) and running.observed and self._is_stopping():
                 # Another process pays for it: this one would be ended before the answer.
                 running.is_settled = True
                 await self._settle(running.message.nak(timedelta(0)), running.message)
@@ -206,7 +215,7 @@ class Delivery:
     ) -> None:
         """Have one command answered; what follows is called next, or published."""
         started = time.perf_counter()
-        may_be_first = stage.service.is_memoized and command.attempt == 1
+        may_be_first = stage.service.is_memoized(command) and command.attempt == 1
         is_first = may_be_first and await running.is_first()
         fact = await stage.answer(command, is_first=is_first)
         duration_s = time.perf_counter() - started
@@ -216,7 +225,10 @@ class Delivery:
         steps = next_steps(command, fact)
         # Commands first: no fact must tell of a step that the queue then refuses.
         for following in steps.commands:
-            if stage_of(following) in self._fused:
+            if following.context.shadow_of not in {None, command.context.shadow_of}:
+                assert isinstance(following, Execute)
+                self._aside(stage.publisher.send_aside(following))
+            elif stage_of(following) in self._fused:
                 running.waiting.append(following)
             else:
                 await patiently(lambda following=following: stage.publisher.send(following))

@@ -8,10 +8,11 @@ import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+import structlog
 from opentelemetry import propagate, trace
 
 from pointsman.contracts.errors import ErrorCode, Rejected, Retryable
-from pointsman.contracts.flow import history_after, next_steps, stage_of, with_paid
+from pointsman.contracts.flow import next_steps, stage_of
 from pointsman.contracts.messages import (
     OUTCOME,
     STAGE_FACT,
@@ -25,6 +26,7 @@ from pointsman.contracts.messages import (
     Failed,
     Frame,
     Judge,
+    Judged,
     Outcome,
     PublishedFact,
     StageFact,
@@ -32,19 +34,24 @@ from pointsman.contracts.messages import (
     outcome_id,
     stage_id,
 )
+from pointsman.contracts.outcomes import Paid, history_after, with_paid
 from pointsman.contracts.parts import RequestContext, ServiceName
 from pointsman.contracts.topology import (
     LLM_DEAD,
+    LLM_SHADOW,
     LLM_WORK,
     MEMO,
     dead_subject,
     reply_subject,
+    shadow_subject,
     work_subject,
 )
 from pointsman.runtime.events import EventWriter
 from pointsman.runtime.handover import Handover
 from pointsman.runtime.replies import Replies
 from pointsman.runtime.transport import Transport
+
+log = structlog.get_logger()
 
 Stored = Sequence["asyncio.Future[None]"]
 """Facts on their way to LLM_EVENTS; their command is settled when they are there."""
@@ -148,6 +155,22 @@ class Publisher:
             if kept is not None:
                 kept.is_stored.set_result(is_stored)
 
+    async def send_aside(self, shadow: Execute) -> None:
+        """Offer a copy of a request to its shadow target; a full or absent lane drops it.
+
+        Never raises for it: nobody waits for the answer, and it must hold up nobody.
+        """
+        try:
+            await self._transport.publish(
+                shadow_subject("executor"),
+                shadow.model_dump_json().encode(),
+                stream=LLM_SHADOW,
+                message_id=command_id(shadow, "executor"),
+                headers=trace_headers(),
+            )
+        except (Retryable, Rejected) as error:
+            log.warning("shadow.dropped", model=shadow.model, error=type(error).__name__)
+
     def tell(
         self,
         command: Accept | BusCommand,
@@ -186,7 +209,8 @@ class Publisher:
         if not is_first and not isinstance(command, Execute | Judge):
             paid = await self._paid(command.context)
             outcome = with_paid(outcome, paid)
-            told = [self._tell_paid(command.context, n, fact) for n, fact in enumerate(paid, 1)]
+            for number, facts in enumerate(paid, 1):
+                told += [self._tell_paid(command.context, number, fact) for fact in facts if fact]
         context = command.context
         key = outcome_id(context)
         if not await self._transport.create(MEMO, key, outcome.model_dump_json().encode()):
@@ -197,21 +221,28 @@ class Publisher:
         return (*told, self.tell(command, outcome))
 
     def _tell_paid(
-        self, context: RequestContext, attempt: int, fact: Executed
+        self, context: RequestContext, attempt: int, fact: Executed | Judged
     ) -> "asyncio.Future[None]":
+        service: ServiceName = "judge" if isinstance(fact, Judged) else "executor"
         now = datetime.now(UTC)
         return self._events.add(
-            Event(service="executor", context=context, at=now, attempt=attempt, fact=fact)
+            Event(service=service, context=context, at=now, attempt=attempt, fact=fact)
         )
 
-    async def _paid(self, context: RequestContext) -> list[Executed]:
-        paid: list[Executed] = []
+    async def _paid(self, context: RequestContext) -> list[Paid]:
+        paid: list[Paid] = []
         while True:
-            stored = await self._transport.get(MEMO, stage_id(context, "executor", len(paid) + 1))
-            fact = None if stored is None else STAGE_FACT.validate_json(stored)
-            if not isinstance(fact, Executed):
+            attempt = await self._kept(context, "executor", len(paid) + 1)
+            if not isinstance(attempt, Executed):
                 return paid
-            paid.append(fact)
+            judgement = await self._kept(context, "judge", len(paid) + 1)
+            paid.append((attempt, judgement if isinstance(judgement, Judged) else None))
+
+    async def _kept(
+        self, context: RequestContext, stage: ServiceName, attempt: int
+    ) -> StageFact | None:
+        stored = await self._transport.get(MEMO, stage_id(context, stage, attempt))
+        return None if stored is None else STAGE_FACT.validate_json(stored)
 
     async def dead_letter(self, letter: DeadLetter) -> None:
         """Store a message that was given up; without its body if that is too large to store."""
@@ -232,6 +263,8 @@ class Publisher:
 
     async def reply(self, context: RequestContext, frame: Frame) -> None:
         """Send a frame to the ingress that holds the client's connection, here or elsewhere."""
+        if context.shadow_of is not None:
+            return  # Nobody waits for a copy.
         if self._replies.is_here(context.ingress):
             self._replies.deliver(context.request_id, frame)
             return

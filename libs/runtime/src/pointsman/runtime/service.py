@@ -30,12 +30,23 @@ class Handler(Protocol[DepsContra_contra]):
     def __call__(self, command: Any, /, *, deps: DepsContra_contra) -> Awaitable[Fact]: ...
 
 
+def always(_: object) -> bool:
+    """Every command's work costs money, or acts."""
+    return True
+
+
+def never(_: object) -> bool:
+    """No command's work does."""
+    return False
+
+
 @dataclass(frozen=True, kw_only=True)
 class Service(Generic[Deps]):
     """A stage, ready to run.
 
     ``resources`` opens what the handler needs and yields it; it is entered once a process.
-    ``is_memoized`` keeps each fact until its outcome, for stages whose work costs money or acts.
+    ``is_memoized`` says of which commands the fact is kept until the request's outcome: where the
+    work costs money or acts. None of them, unless given.
     ``serve`` runs beside the handler until cancelled (ingress: the HTTP server).
     ``problems`` says, per dependency, why the service is not ready; empty means ready.
     """
@@ -44,6 +55,6 @@ class Service(Generic[Deps]):
     settings: ServiceSettings
     handle: Handler[Deps]
     resources: Callable[[Bus], AbstractAsyncContextManager[Deps]]
-    is_memoized: bool = False
+    is_memoized: Callable[[Any], bool] = never
     serve: Callable[[Bus, Deps, Problems], Awaitable[None]] | None = None
     problems: Callable[[Deps], Mapping[str, str]] | None = None

@@ -41,8 +41,8 @@ class Stage:
         ``is_first``: nobody can have answered it before, so nothing can be remembered of it.
         Raises: what the handler raises, and Retryable if the bus does not answer.
         """
-        may_be_known = self.service.is_memoized and not is_first
-        if may_be_known and (known := await self._remembered(command)):
+        is_memoized = self.service.is_memoized(command)
+        if is_memoized and not is_first and (known := await self._remembered(command)):
             return known
         left = command.context.deadline - datetime.now(UTC)
         if left <= timedelta(0):
@@ -54,7 +54,7 @@ class Stage:
             if datetime.now(UTC) < command.context.deadline:
                 raise  # The handler's own, and so an error like any other.
             return Expired(stage=self.name)
-        if self.service.is_memoized:
+        if is_memoized:
             paid = cast("StageFact", fact)
             return await patiently(lambda: self.publisher.remember(command, paid))
         return fact

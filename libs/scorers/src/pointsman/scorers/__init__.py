@@ -1,1 +1,1 @@
-"""Learned scorers: their file, and the arithmetic that applies them. NumPy alone; trains nothing."""
+"""Learned scorers: their file, and the arithmetic that applies them. NumPy alone."""

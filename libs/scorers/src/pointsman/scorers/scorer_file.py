@@ -1,4 +1,4 @@
-"""The file a learned scorer is shipped in: named arrays, compressed, the same bytes for the same arrays.
+"""The file a learned scorer is shipped in: named arrays, compressed; same arrays, same bytes.
 
 Owns reading and writing. What the arrays mean is the scorer's that reads them.
 """

@@ -33,6 +33,7 @@ from pointsman.contracts.parts import (
     Verdict,
 )
 from pointsman.runtime import Bus, Service, ServiceSettings
+from pointsman.runtime.service import always, never
 
 Handle = Callable[[Any], Awaitable[Fact]]
 
@@ -115,7 +116,7 @@ def scripted(
         settings=settings,
         handle=handler,
         resources=resources,
-        is_memoized=name == "executor",
+        is_memoized=always if name == "executor" else never,
     )
 
 

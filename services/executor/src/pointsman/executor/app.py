@@ -14,7 +14,7 @@ from pointsman.executor.settings import Settings, api_keys
 from pointsman.routes.registry import load_registry
 from pointsman.runtime.bus import Bus
 from pointsman.runtime.delivery import delivery_count
-from pointsman.runtime.service import Service
+from pointsman.runtime.service import Service, always
 
 
 def build(settings: Settings) -> Service[Deps]:
@@ -46,7 +46,7 @@ def build(settings: Settings) -> Service[Deps]:
         settings=settings,
         handle=execute,
         resources=resources,
-        is_memoized=True,
+        is_memoized=always,
     )
 
 

@@ -9,8 +9,8 @@ import json
 from collections.abc import Sequence
 
 from pointsman.contracts.chat import ChatRequest, JsonObject, Message, TextPart, ToolDefinition
-from pointsman.contracts.messages import Candidate, Execute
-from pointsman.contracts.parts import BoundTool
+from pointsman.contracts.messages import Execute
+from pointsman.contracts.parts import BoundTool, Candidate
 from pointsman.routes.registry import Model
 
 MAX_PREVIOUS_CHARS = 8000

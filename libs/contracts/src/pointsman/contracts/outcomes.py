@@ -1,0 +1,166 @@
+"""How a request ends, and what it has cost by then: outcomes, and the history of attempts.
+
+Owns the arithmetic and the shapes; whether it ends is decided in ``flow`` and ``attempts``.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from pointsman.contracts.chat import Answer
+from pointsman.contracts.errors import ErrorCode
+from pointsman.contracts.messages import (
+    Accept,
+    BusCommand,
+    Completed,
+    DeadLettered,
+    Execute,
+    Executed,
+    Expired,
+    Failed,
+    Judge,
+    Judged,
+    Outcome,
+    RetrieveTools,
+)
+from pointsman.contracts.parts import AttemptSummary, Candidate, ServiceName, Usage, Verdict
+
+History = tuple[AttemptSummary, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Steps:
+    """What follows from one fact: commands to publish, and the outcome if it ends here."""
+
+    commands: tuple[BusCommand, ...] = ()
+    outcome: Outcome | None = None
+
+
+NOTHING = Steps()
+
+
+def history_after(command: Execute, fact: Executed) -> History:
+    """Return the request's attempts with this one, and so what the request has cost."""
+    return (*command.history, _summary(command.attempt, fact))
+
+
+def _summary(attempt: int, fact: Executed) -> AttemptSummary:
+    return AttemptSummary(
+        attempt=attempt,
+        model=fact.model,
+        status=fact.status,
+        usage=fact.usage,
+        reason=fact.error or "",
+        role=fact.role,
+        because=fact.because,
+    )
+
+
+def judged(history: History, verdict: Verdict, usage: Usage | None) -> History:
+    """Return the history with what was judged last and what that cost.
+
+    A second opinion is no answer of its own: the score is that of the attempt before it.
+    """
+    marked = list(history)
+    for index in range(len(marked) - 1, -1, -1):
+        if marked[index].role != "sibling":
+            marked[index] = marked[index].model_copy(update={"score": verdict.score})
+            break
+    if marked and usage is not None and usage.cost_usd:
+        marked[-1] = marked[-1].model_copy(update={"evaluation": usage})
+    return tuple(marked)
+
+
+Paid = tuple[Executed, Judged | None]
+"""An attempt that was kept because it cost something, and its judgement if that did, too."""
+
+
+def with_paid(outcome: Outcome, paid: Sequence[Paid]) -> Outcome:
+    """Return an outcome that tells what was paid in an earlier run, which this one did not repeat.
+
+    A request that is blocked only now has cost something all the same, and says so as a failure.
+    """
+    attempts: History = ()
+    for number, (attempt, judgement) in enumerate(paid, 1):
+        attempts = (*attempts, _summary(number, attempt))
+        if judgement is not None:
+            attempts = judged(attempts, judgement.verdict, judgement.usage)
+    if isinstance(outcome, Completed) or not attempts:
+        return outcome
+    if isinstance(outcome, Failed):
+        return outcome.model_copy(update={"attempts": attempts})
+    code = ErrorCode.CONTENT_FILTER
+    return Failed(request_id=outcome.request_id, code=code, stage="safety", attempts=attempts)
+
+
+def failed_by(
+    command: Accept | BusCommand, fact: Expired | DeadLettered, history: History = ()
+) -> Steps:
+    """End a request that came too late, or whose command never succeeded."""
+    code = ErrorCode.DEADLINE_EXCEEDED if isinstance(fact, Expired) else ErrorCode.INTERNAL_ERROR
+    return failed(command, code, fact.stage, history)
+
+
+def failed(
+    command: Accept | BusCommand, code: ErrorCode, stage: ServiceName, history: History
+) -> Steps:
+    is_decided = isinstance(command, RetrieveTools | Execute | Judge)
+    return Steps(
+        outcome=Failed(
+            request_id=command.context.request_id,
+            code=code,
+            stage=stage,
+            attempts=history,
+            decision=command.decision if is_decided else None,
+        )
+    )
+
+
+def flagged(
+    command: Execute | Judge,
+    answer: Candidate,
+    history: History,
+    verdict: Verdict | None = None,
+    *,
+    needs_person: bool = False,
+) -> Steps:
+    """End with an answer that was judged too weak, or not at all: it is better than none."""
+    known = verdict or Verdict(label="low", score=answer.score)
+    done = completed(command, answer.model, answer.answer, history, known)
+    return Steps(outcome=done.model_copy(update={"is_flagged": True, "needs_person": needs_person}))
+
+
+def completed(
+    command: Execute | Judge,
+    model: str,
+    answer: Answer,
+    history: History,
+    verdict: Verdict | None = None,
+) -> Completed:
+    return Completed(
+        request_id=command.context.request_id,
+        model=model,
+        decision=command.decision,
+        finish_reason=answer.finish_reason,
+        usage=_total(history, model),
+        attempts=history,
+        verdict=verdict,
+        answer=answer,
+    )
+
+
+def spent_usd(history: History) -> Decimal:
+    return sum((attempt.cost_usd for attempt in history), Decimal(0))
+
+
+def _total(history: History, model: str) -> Usage:
+    """Everything the request used: a client pays for failed and escalated attempts too."""
+    used = [a.usage for a in history] + [a.evaluation for a in history if a.evaluation]
+    return Usage(
+        model=model,
+        input_tokens=sum(usage.input_tokens for usage in used),
+        output_tokens=sum(usage.output_tokens for usage in used),
+        cost_usd=sum((usage.cost_usd for usage in used), Decimal(0)),
+        model_calls=sum(usage.model_calls for usage in used),
+        estimated=any(usage.estimated for usage in used),
+    )

@@ -180,6 +180,16 @@ def test_prices_finer_than_a_pico_usd_round_as_their_entries_do() -> None:
     assert outcome.cost_usd == 2 * exact_usd(Decimal(fine)) == Decimal("0.000000000004")
 
 
+def test_what_judging_cost_is_rounded_as_its_own_entry() -> None:
+    fine = Decimal("0.0000000000016")
+    plain = completed("0.0000000000032", str(fine))
+    judged = plain.attempts[0].model_copy(update={"evaluation": usage(str(fine))})
+
+    outcome = posted(plain.model_copy(update={"attempts": (judged,)}), "judge")
+
+    assert outcome.cost_usd == 2 * exact_usd(fine)
+
+
 def test_a_total_that_is_not_the_sum_of_its_attempts_is_kept_as_told() -> None:
     assert posted(completed("0.5", "0.1", "0.2"), "judge").cost_usd == Decimal("0.5")
 

@@ -15,6 +15,7 @@ from pointsman.contracts.messages import (
     SafetyChecked,
     ToolsRetrieved,
 )
+from pointsman.contracts.parts import RouteDecision, Signals
 
 
 def timeline_data(events: list[Event]) -> list[dict[str, Any]]:
@@ -55,13 +56,7 @@ def summary(event: Event) -> str:
             masked = ",".join(f"{m.kind}x{m.count}" for m in fact.masked) or "none"
             return f"blocked={fact.is_blocked} found={found} masked={masked}"
         case Classified():
-            signals, decision = fact.signals, fact.decision
-            return (
-                f"intent={signals.intent} domain={signals.domain} "
-                f"complexity={signals.complexity:.2f} urgency={signals.urgency} "
-                f"-> {decision.target} ({decision.model}) because {decision.reason} "
-                f"[{decision.route}@{decision.revision}]"
-            )
+            return _decided(fact.signals, fact.decision)
         case ToolsRetrieved():
             return (
                 f"{len(fact.tool_ids)} of {fact.catalogue_tools} tools, "
@@ -70,16 +65,25 @@ def summary(event: Event) -> str:
         case Executed():
             tools = f" tool_calls={len(fact.tool_runs)}" if fact.tool_runs else ""
             error = f" error={fact.error}" if fact.error else ""
+            why = "" if fact.role == "first" else f" as {fact.role}"
+            why += f" because {fact.because}" if fact.because else ""
+            looped = " stopped in a loop" if fact.is_loop_cut else ""
             return (
-                f"{fact.status} model={fact.model} tokens={fact.usage.input_tokens}"
+                f"{fact.status}{why}{looped} model={fact.model} tokens={fact.usage.input_tokens}"
                 f"+{fact.usage.output_tokens} ${fact.usage.cost_usd:.6f}{tools}{error}"
             )
         case Judged():
             failed = ",".join(check.name for check in fact.verdict.checks if not check.passed)
-            score = "-" if fact.verdict.score is None else f"{fact.verdict.score:.1f}"
-            return f"{fact.verdict.label} score={score}" + (f" failed={failed}" if failed else "")
+            verdict = fact.verdict
+            score = "-" if verdict.score is None else f"{verdict.score:.1f}"
+            sure = "" if verdict.probability is None else f" p={verdict.probability:.2f}"
+            of = "plan " if fact.is_plan else ""
+            why = f" ({', '.join(verdict.reasons)})" if verdict.reasons else ""
+            broken = f" failed={failed}" if failed else ""
+            return f"{of}{verdict.label} score={score}{sure}{why}{broken}"
         case Completed():
             flagged = " flagged" if fact.is_flagged else ""
+            flagged += " for a person" if fact.needs_person else ""
             cost = f"${fact.usage.cost_usd:.6f}"
             return f"model={fact.model} attempts={len(fact.attempts)} {cost}{flagged}"
         case Blocked():
@@ -88,6 +92,22 @@ def summary(event: Event) -> str:
             return f"code={fact.code} at={fact.stage} ${fact.cost_usd:.6f}"
         case _:
             return fact.stage
+
+
+def _decided(signals: Signals, decision: RouteDecision) -> str:
+    topic = f" topic={signals.topic}" if signals.topic else ""
+    role = "" if decision.role == "primary" else f" as {decision.role}"
+    ruled_out = ",".join(f"{left.model}:{left.reason}" for left in decision.excluded)
+    return (
+        f"intent={signals.intent} domain={signals.domain}{topic} "
+        f"complexity={signals.complexity:.2f} urgency={signals.urgency} "
+        f"criticality={signals.criticality} gain={signals.gain:.2f} "
+        f"novelty={signals.novelty:.2f} language={signals.language} "
+        f"-> {decision.target} ({decision.model}){role} because {decision.reason} "
+        f"[{decision.route}@{decision.revision}]"
+        + (f" excluded={ruled_out}" if ruled_out else "")
+        + (f" shadows={','.join(decision.shadows)}" if decision.shadows else "")
+    )
 
 
 def _start(events: list[Event]) -> datetime:

@@ -3,6 +3,7 @@
 Owns making one and reading its time. Source: RFC 9562 section 5.7.
 """
 
+import hashlib
 import secrets
 import time
 from datetime import UTC, datetime
@@ -11,8 +12,17 @@ from uuid import UUID
 
 def new_request_id() -> str:
     """Return a new id: 48 bits of Unix milliseconds, then 74 random bits."""
-    milliseconds = time.time_ns() // 1_000_000
-    value = (milliseconds << 80) | secrets.randbits(80)
+    return _version_7(time.time_ns() // 1_000_000, secrets.randbits(80))
+
+
+def derived_request_id(request_id: str, name: str) -> str:
+    """Return the id of a request made from another one; the same names give the same id."""
+    digest = hashlib.sha256(f"{request_id}.{name}".encode()).digest()
+    return _version_7(UUID(request_id).int >> 80, int.from_bytes(digest[:10]))
+
+
+def _version_7(milliseconds: int, random_bits: int) -> str:
+    value = (milliseconds << 80) | random_bits
     value = (value & ~(0xF << 76)) | (0x7 << 76)
     value = (value & ~(0x3 << 62)) | (0x2 << 62)
     return str(UUID(int=value))

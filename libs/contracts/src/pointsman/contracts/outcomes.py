@@ -41,7 +41,8 @@ NOTHING = Steps()
 
 def history_after(command: Execute, fact: Executed) -> History:
     """Return the request's attempts with this one, and so what the request has cost."""
-    return (*command.history, _summary(command.attempt, fact))
+    made_for = {"role": command.role, "because": command.because}
+    return (*command.history, _summary(command.attempt, fact).model_copy(update=made_for))
 
 
 def _summary(attempt: int, fact: Executed) -> AttemptSummary:

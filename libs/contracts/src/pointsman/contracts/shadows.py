@@ -3,8 +3,7 @@
 A copy is a request of its own: nothing of it can meet the original's ids, outcome or money.
 """
 
-from uuid import UUID, uuid5
-
+from pointsman.contracts.identity import derived_request_id
 from pointsman.contracts.messages import Execute
 from pointsman.contracts.parts import Evaluator, RequestContext, RouteDecision
 
@@ -29,10 +28,9 @@ def shadows_of(first: Execute) -> tuple[Execute, ...]:
 
 
 def _context(context: RequestContext, model: str) -> RequestContext:
-    own_id = str(uuid5(UUID(context.request_id), f"shadow.{model}"))
     return context.model_copy(
         update={
-            "request_id": own_id,
+            "request_id": derived_request_id(context.request_id, f"shadow.{model}"),
             "ingress": "",
             "stream": False,
             "shadow_of": context.request_id,

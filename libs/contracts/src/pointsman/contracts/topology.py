@@ -95,7 +95,7 @@ STREAMS: tuple[Stream, ...] = (
         retention="workqueue",
         max_bytes=64 * 1024**2,
         max_msgs_per_subject=256,
-        max_age=MAX_DEADLINE,
+        max_age=DUPLICATE_WINDOW,
         discard_new=True,
     ),
     Stream(

@@ -214,14 +214,17 @@ def _outcome_cost(
 ) -> Decimal:
     """What the client was told, rounded as its entries are.
 
-    A price finer than a pico-USD is rounded attempt by attempt, as in the entries. A total that is
+    A price finer than a pico-USD is rounded as in the entries: attempt by attempt, and apart from
+    that what the judgement of one cost. A total that is
     not the sum of its attempts is kept as told, so that the report shows the difference.
     """
     if isinstance(fact, Blocked):
         return Decimal(0)
-    rounded = sum((exact_usd(a.usage.cost_usd) for a in attempts), Decimal(0))
+    costs = [a.usage.cost_usd for a in attempts]
+    costs += [a.evaluation.cost_usd for a in attempts if a.evaluation]
+    rounded = sum((exact_usd(cost) for cost in costs), Decimal(0))
     if isinstance(fact, Failed):
         return rounded
     told = fact.usage.cost_usd
-    is_sum = told == sum((a.usage.cost_usd for a in attempts), Decimal(0))
+    is_sum = told == sum(costs, Decimal(0))
     return rounded if is_sum else exact_usd(told)

@@ -38,6 +38,7 @@ def build(settings: Settings) -> Service[Deps]:
                 check=JsonSchemaCheck(),
                 limits=_limits(settings),
                 now=lambda: datetime.now(UTC),
+                guards_loops=settings.loop_guard,
             )
             yield Deps(registry=registry, tooling=tooling, client=bus, delivery=delivery_count)
 

@@ -18,9 +18,10 @@ import structlog
 from pointsman.contracts.chat import Answer, Message, ToolCall
 from pointsman.contracts.errors import ErrorCode
 from pointsman.contracts.messages import Execute, Executed
-from pointsman.contracts.parts import BoundTool, ToolRun, Usage
+from pointsman.contracts.parts import BoundTool, Plan, ToolRun, Usage
 from pointsman.executor.deltas import DeltaStream
 from pointsman.executor.domain.failures import ModelFailed
+from pointsman.executor.domain.loops import LoopGuard
 from pointsman.executor.domain.ports import (
     ArgumentCheck,
     Gone,
@@ -59,6 +60,11 @@ class Tooling:
     check: ArgumentCheck
     limits: Limits
     now: Callable[[], datetime]
+    guards_loops: bool = True
+
+
+class _RunsInCircles(Exception):
+    """The model repeats itself; the rest of the answer would be the same again."""
 
 
 class Attempt:
@@ -77,6 +83,7 @@ class Attempt:
         self._readings: list[Reading] = []
         self._runs: list[ToolRun] = []
         self._words: list[str] = []
+        self._is_loop_cut = False
         self._loop = asyncio.get_running_loop()
         self._started_at = perf_counter()  # finer than the loop's clock, which uvloop keeps in ms
         left = command.context.deadline - tooling.now()
@@ -87,7 +94,8 @@ class Attempt:
     async def run(self) -> Executed:
         """Return the attempt's fact, whether it succeeded or failed."""
         try:
-            for number in count(1):
+            carried_out = await self._carry_out(self._command.plan)
+            for number in count(1 + carried_out):
                 is_last = number >= self._tooling.limits.max_rounds or self._tools_left_s <= 0
                 offered = {} if is_last else self._tools
                 reading = await self._call_model(offered)
@@ -96,7 +104,9 @@ class Attempt:
                 )
                 if not calls.platform:
                     return await self._answered(reading, calls.client)
-                await self._run_tools(reading, calls)
+                if self._plan_is_judged and number == 1:
+                    return self._planned(reading)
+                await self._run_tools(reading.text, calls)
             raise AssertionError  # the last round offers no tool, so it always answers
         except ModelFailed as failure:
             log.warning(
@@ -106,7 +116,7 @@ class Attempt:
 
     def ended(
         self,
-        status: Literal["succeeded", "failed", "cancelled"],
+        status: Literal["succeeded", "planned", "failed", "cancelled"],
         *,
         answer: Answer | None = None,
         code: ErrorCode | None = None,
@@ -117,6 +127,9 @@ class Attempt:
             status=status,
             model=self._model.id,
             usage=self._usage(),
+            role=self._command.role,
+            because=self._command.because,
+            is_loop_cut=self._is_loop_cut,
             answer=answer or Answer(),
             tool_runs=tuple(self._runs),
             error=code,
@@ -140,12 +153,17 @@ class Attempt:
         )
         reading = Reading(partial(prompt_chars, body))
         self._readings.append(reading)
+        guard = LoopGuard() if self._tooling.guards_loops else None
         with model_span(self._model, reading):
             try:
                 await self._tooling.model.chat(
                     ModelCall(model=self._model, body=body, timeout_s=timeout_s),
-                    partial(self._take, reading),
+                    partial(self._take, reading, guard),
                 )
+            except _RunsInCircles:
+                self._is_loop_cut = True
+                log.info("answer.loop_cut", model=self._model.id)
+                return reading
             except ModelFailed as failure:
                 reading.was_processed = failure.was_processed
                 raise
@@ -153,23 +171,25 @@ class Attempt:
                 raise ModelFailed(ErrorCode.UPSTREAM_ERROR, "the answer has no proper end")
         return reading
 
-    def _take(self, reading: Reading, chunks: Sequence[Chunk]) -> None:
+    def _take(self, reading: Reading, guard: LoopGuard | None, chunks: Sequence[Chunk]) -> None:
         if self._first_token_s is None and any(map(has_token, chunks)):
             self._first_token_s = perf_counter() - self._started_at
         is_first = not reading.has_text
         words = reading.add(chunks)
         if words:
             # Text before a tool call is part of the answer, streamed or not; rounds are paragraphs.
-            words = f"\n\n{words}" if is_first and self._words else words
-            self._words.append(words)
-            self._deltas.push(words)
+            shown = f"\n\n{words}" if is_first and self._words else words
+            self._words.append(shown)
+            self._deltas.push(shown)
+            if guard is not None and not reading.has_finished and guard.feed(words):
+                raise _RunsInCircles
 
     async def _answered(self, reading: Reading, calls: tuple[ToolCall, ...]) -> Executed:
         text = "".join(self._words)
         if reading.has_calls and not calls and not text:
             raise ModelFailed(ErrorCode.UPSTREAM_ERROR, "only calls to tools it was not given")
         await self._deltas.finish(calls, ends_at=self._ends_at)
-        reason = reading.finish_reason
+        reason = "length" if self._is_loop_cut else reading.finish_reason
         if reason == "tool_calls" and not calls:
             reason = "stop"
         self._messages.append(
@@ -178,12 +198,38 @@ class Attempt:
         answer = Answer(text=text, tool_calls=calls, finish_reason=reason)
         return self.ended("succeeded", answer=answer)
 
-    async def _run_tools(self, reading: Reading, calls: SortedCalls) -> None:
+    @property
+    def _plan_is_judged(self) -> bool:
+        """Whether the calls that the model asks for first are judged before they are made."""
+        evaluator = self._command.decision.evaluator
+        if evaluator is None or evaluator.plan == "off" or evaluator.mode == "observe":
+            return False
+        return self._command.role != "continuation"
+
+    def _planned(self, reading: Reading) -> Executed:
+        calls = tuple(replayable(call) for call in reading.tool_calls(1))
+        answer = Answer(text=reading.text, tool_calls=calls, finish_reason="tool_calls")
+        return self.ended("planned", answer=answer)
+
+    async def _carry_out(self, plan: Plan | None) -> bool:
+        """Make the calls of an accepted plan; return whether there were any."""
+        if plan is None or not plan.is_accepted:
+            return False
+        calls = sort_calls(plan.tool_calls, offered=self._tools, request=self._command.request)
+        if not calls.platform:
+            return False
+        if plan.text:
+            self._words.append(plan.text)
+            self._deltas.push(plan.text)
+        await self._run_tools(plan.text, calls)
+        return True
+
+    async def _run_tools(self, text: str, calls: SortedCalls) -> None:
         asked = (*calls.platform, *calls.client)
         self._messages.append(
             Message(
                 role="assistant",
-                content=reading.text or None,
+                content=text or None,
                 tool_calls=tuple(replayable(call) for call in asked),
             )
         )

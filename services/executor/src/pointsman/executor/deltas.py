@@ -25,6 +25,8 @@ REPLY_TIMEOUT_S: Final = 5.0
 
 def may_stream(command: Execute) -> bool:
     """Whether tokens may leave before the answer is judged, and the client wants them."""
+    if command.draft is not None:
+        return False  # A second opinion is for the judge.
     evaluator = command.decision.evaluator
     return command.context.stream and (evaluator is None or evaluator.mode == "observe")
 

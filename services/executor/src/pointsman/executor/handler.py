@@ -34,6 +34,8 @@ async def execute(command: Execute, *, deps: Deps) -> Executed:
             usage=Usage(model=command.model),
             error=ErrorCode.MODEL_NOT_FOUND,
             is_retryable=True,
+            role=command.role,
+            because=command.because,
             decision=command.decision,
         )
     deltas = DeltaStream(deps.client, command, model=model.id, delivery=deps.delivery())

@@ -75,6 +75,9 @@ class Settings(ServiceSettings):
         gt=timedelta(0),
         description="How long the tool rounds of an attempt may take; then tools are withheld.",
     )
+    loop_guard: bool = Field(
+        default=True, description="Stop an answer that repeats itself; its finish reason is length."
+    )
     tools_endpoint: HttpUrl | None = Field(
         default=None,
         description="Base URL of the catalogue's operations; tools are refused without it.",

@@ -143,6 +143,8 @@ def frame_headers(frame: Completed | Failed | Delta, simulated: Container[str]) 
             headers["x-pointsman-score"] = f"{frame.verdict.score:g}"
         if frame.is_flagged:
             headers["x-pointsman-flagged"] = "true"
+        if frame.needs_person:
+            headers["x-pointsman-review"] = "person"
     elif isinstance(frame, Failed):
         headers["x-pointsman-attempts"] = str(len(frame.attempts))
         headers["x-pointsman-cost-usd"] = f"{frame.cost_usd:.10f}"
@@ -157,6 +159,7 @@ def _decision_headers(decision: RouteDecision) -> dict[str, str]:
     return {
         "x-pointsman-route": f"{decision.route}@{decision.revision}",
         "x-pointsman-target": _ascii(decision.target),
+        "x-pointsman-role": decision.role,
         "x-pointsman-reason": _ascii(decision.reason),
     }
 

@@ -215,6 +215,13 @@ def _before_the_model() -> Iterator[Case]:
         yield Case(
             command=_CLASSIFY, fact=Classified(signals=_SIGNALS, decision=decision), when=when
         )
+    yield Case(
+        command=_CLASSIFY,
+        fact=Classified(
+            signals=_SIGNALS, decision=_decision(None), refused=ErrorCode.NO_ELIGIBLE_MODEL
+        ),
+        when="no model may see it",
+    )
     copied = _decision(_GATE).model_copy(update={"shadows": ("new",)})
     yield Case(
         command=_CLASSIFY,

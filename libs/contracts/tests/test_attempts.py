@@ -28,6 +28,7 @@ from pointsman.contracts.messages import (
     Execute,
     Executed,
     Expired,
+    Failed,
     Judge,
     Judged,
 )
@@ -227,3 +228,10 @@ def test_a_shadow_gets_no_tool_that_changes_something() -> None:
     (shadow,) = shadows_of(command)
     assert shadow.tools == (TOOL,)
     assert shadows_of(shadow) == ()
+
+
+def test_a_request_that_no_model_may_see_ends_before_any_does() -> None:
+    fact = Classified(signals=SIGNALS, decision=decision(None), refused=ErrorCode.NO_ELIGIBLE_MODEL)
+    outcome = next_steps(CLASSIFY, fact).outcome
+    assert isinstance(outcome, Failed)
+    assert (outcome.code, outcome.stage) == (ErrorCode.NO_ELIGIBLE_MODEL, "classifier")

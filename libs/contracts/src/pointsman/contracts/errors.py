@@ -38,6 +38,7 @@ class ErrorCode(StrEnum):
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     MODEL_NOT_FOUND = "model_not_found"
+    NO_ELIGIBLE_MODEL = "no_eligible_model"
     REQUEST_TIMEOUT = "request_timeout"
     REQUEST_TOO_LARGE = "request_too_large"
     TOO_MANY_MESSAGES = "too_many_messages"
@@ -76,6 +77,12 @@ ERRORS: dict[ErrorCode, ErrorSpec] = {
             "This path does not answer that method.",
         ),
         (ErrorCode.MODEL_NOT_FOUND, 404, "invalid_request_error", "The model does not exist."),
+        (
+            ErrorCode.NO_ELIGIBLE_MODEL,
+            403,
+            "invalid_request_error",
+            "No model meets the regions and compliance that the route asks for.",
+        ),
         (ErrorCode.REQUEST_TIMEOUT, 408, "invalid_request_error", "The body took too long."),
         (ErrorCode.REQUEST_TOO_LARGE, 413, "invalid_request_error", "The request is too large."),
         (ErrorCode.TOO_MANY_MESSAGES, 400, "invalid_request_error", "Too many messages."),

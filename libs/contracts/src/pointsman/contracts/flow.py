@@ -29,7 +29,7 @@ from pointsman.contracts.messages import (
     SafetyChecked,
     ToolsRetrieved,
 )
-from pointsman.contracts.outcomes import NOTHING, Steps, failed_by
+from pointsman.contracts.outcomes import NOTHING, Steps, failed, failed_by
 from pointsman.contracts.parts import BoundTool, RouteDecision, ServiceName, Signals, Verdict
 from pointsman.contracts.shadows import shadows_of
 
@@ -120,6 +120,8 @@ def _after_safety(command: CheckSafety, fact: SafetyChecked) -> Steps:
 
 
 def _after_classifier(command: Classify, fact: Classified) -> Steps:
+    if fact.refused is not None:
+        return failed(command, fact.refused, "classifier", ())
     if fact.decision.use_tools:
         return Steps(
             commands=(

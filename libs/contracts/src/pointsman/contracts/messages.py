@@ -157,10 +157,13 @@ class SafetyChecked(Wire):
 
 
 class Classified(Wire):
+    """``refused``: no model may take this request; ``decision.excluded`` says why each may not."""
+
     type: Literal["classified"] = "classified"
     signals: Signals
     decision: RouteDecision
     inputs: RoutingInputs = RoutingInputs()
+    refused: ErrorCode | None = None
     vector: Content[Vector] = b""
 
 

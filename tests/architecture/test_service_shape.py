@@ -134,16 +134,28 @@ def containerfile(service: str) -> str:
 
 EMBEDDING = {"classifier", "toolrag"}
 """Their images bake the embedding model in."""
+SCORERS = re.compile(r"COPY libs/scorers libs/scorers\n|\./libs/scorers ")
 
 
 @pytest.mark.parametrize("alike", [EMBEDDING, set(SERVICES) - EMBEDDING], ids=["embed", "others"])
-def test_containerfiles_differ_in_name_and_extra_alone(alike: set[str]) -> None:
+def test_containerfiles_differ_in_name_extra_and_scorers_alone(alike: set[str]) -> None:
     shapes = {
-        re.sub(rf"(services/|pointsman\.){service}(\[\w+\])?", r"\1NAME", containerfile(service))
+        re.sub(
+            rf"(services/|pointsman\.){service}(\[\w+\])?",
+            r"\1NAME",
+            SCORERS.sub("", containerfile(service)),
+        )
         for service in alike
     }
     assert len(shapes) == 1
     assert all(("libs/embedding" in shape) == (alike is EMBEDDING) for shape in shapes)
+
+
+@each_service
+def test_the_container_holds_the_scorers_of_a_service_that_has_some(service: str) -> None:
+    project = tomllib.loads((ROOT / "services" / service / "pyproject.toml").read_text())
+    has_some = "pointsman-scorers" in project["project"]["dependencies"]
+    assert len(SCORERS.findall(containerfile(service))) == (2 if has_some else 0)
 
 
 @each_service

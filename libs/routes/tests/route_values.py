@@ -7,6 +7,7 @@ import yaml
 from pointsman.contracts.parts import Signals
 from pointsman.routes.registry import ModelRegistry
 from pointsman.routes.semantic_route import SemanticRoute
+from pointsman.routes.signal_schema import SIGNALS
 from pointsman.routes.source import RouteRevision, load_route
 
 SLIDE = """
@@ -46,7 +47,7 @@ def revision(*targets: dict[str, Any], **spec: Any) -> RouteRevision:
         "kind": "SemanticRoute",
         "metadata": {"name": "test"},
         "spec": {
-            "signals": ["intent", "domain", "complexity", "urgency", "safety", "tool_need"],
+            "signals": list(SIGNALS),
             "targets": list(targets),
             **spec,
         },
@@ -58,23 +59,30 @@ def route(*targets: dict[str, Any], **spec: Any) -> SemanticRoute:
     return revision(*targets, **spec).route
 
 
+def registry_of(*models: tuple[str, str, dict[str, Any]]) -> ModelRegistry:
+    """Models by name, output price and whatever else is not as usual."""
+    return ModelRegistry.model_validate(
+        {
+            "models": [
+                {
+                    "id": name,
+                    "provider": "test",
+                    "base_url": "http://127.0.0.1:9/v1",
+                    "context_window": 100_000,
+                    "token_cost": {"input": "0.000001", "output": output},
+                    **fields,
+                }
+                for name, output, fields in models
+            ]
+        }
+    )
+
+
 def registry() -> ModelRegistry:
     """Four models; ``tiny`` < ``small`` < ``large`` < ``huge`` by output price."""
-
-    def model(name: str, output: str, **fields: Any) -> dict[str, Any]:
-        return {
-            "id": name,
-            "provider": "test",
-            "base_url": "http://127.0.0.1:9/v1",
-            "context_window": 8192,
-            "token_cost": {"input": "0.000001", "output": output},
-            **fields,
-        }
-
-    models = [
-        model("huge", "0.00009"),
-        model("small", "0.000002", aliases=["llama-3-8b"], fallbacks=["reasoning-frontier"]),
-        model("large", "0.00003", aliases=["reasoning-frontier"], fallbacks=["llama-3-8b"]),
-        model("tiny", "0.000001"),
-    ]
-    return ModelRegistry.model_validate({"models": models})
+    return registry_of(
+        ("huge", "0.00009", {}),
+        ("small", "0.000002", {"aliases": ["llama-3-8b"], "fallbacks": ["reasoning-frontier"]}),
+        ("large", "0.00003", {"aliases": ["reasoning-frontier"], "fallbacks": ["llama-3-8b"]}),
+        ("tiny", "0.000001", {}),
+    )

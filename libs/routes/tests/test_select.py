@@ -7,13 +7,22 @@ from typing import Any
 
 import pytest
 
-from pointsman.routes.select import select
+from pointsman.contracts.parts import Signals
+from pointsman.routes.asking import digest
+from pointsman.routes.select import Selection, selections
+from pointsman.routes.semantic_route import SemanticRoute
+from pointsman.routes.signal_schema import values_of
 
 from .route_values import revision, route, signals
 
 SIMPLE = {"model": "a", "weight": 70, "condition": "intent == simple"}
 COMPLEX = {"model": "b", "weight": 30, "condition": "intent == complex"}
 HIGH = {"model": "c", "condition": "urgency == high"}
+
+
+def select(some: SemanticRoute, given: Signals, *, key: str) -> Selection:
+    """The target that is tried first."""
+    return next(selections(some, values_of(given), point=int(digest(key), 16)))
 
 
 @pytest.mark.parametrize(
@@ -64,17 +73,46 @@ def test_growing_a_canary_moves_no_request_away_from_it() -> None:
     assert on_canary(10) < on_canary(30) < on_canary(60)
 
 
+HIGH_PRIORITY = {"model": "first", "priority": 5, "condition": "urgency == high"}
+
+
+@pytest.mark.parametrize(
+    ("targets", "fields", "order"),
+    [
+        # Priority decides before weight does, and what it outranks comes after it.
+        ([SIMPLE, HIGH_PRIORITY], {"urgency": "high"}, ["first", "a"]),
+        ([SIMPLE, HIGH_PRIORITY], {}, ["a", "first"]),
+        # The default comes last, and only once.
+        ([HIGH_PRIORITY, COMPLEX], {"urgency": "high"}, ["first", "b"]),
+        ([HIGH_PRIORITY, {"model": "d"}], {"urgency": "high"}, ["first", "d"]),
+        ([COMPLEX, {"model": "d"}], {}, ["d"]),
+        # A shadow is never chosen, not even as the last one listed.
+        ([SIMPLE, {"model": "s", "role": "shadow"}], {"intent": "complex"}, ["a"]),
+        # Nor is a canary the default.
+        ([SIMPLE, {**HIGH, "role": "canary"}], {"intent": "complex"}, ["a"]),
+    ],
+)
+def test_targets_are_tried_by_priority_and_then_the_default(
+    targets: list[dict[str, Any]], fields: dict[str, Any], order: list[str]
+) -> None:
+    tried = selections(route(*targets), values_of(signals(**fields)), point=0)
+    assert [selection.target.model for selection in tried] == order
+
+
 def test_another_process_chooses_the_same() -> None:
     split = revision({"model": "a"}, {"model": "b"})
     keys = [str(n) for n in range(64)]
-    here = "".join(select(split.route, signals(), key=key).target.model for key in keys)
+    here = "".join(select(split.route, signals(), key=key).target.label for key in keys)
     program = f"""
 from pointsman.contracts.parts import Signals
-from pointsman.routes.select import select
+from pointsman.routes.asking import digest
+from pointsman.routes.select import selections
+from pointsman.routes.signal_schema import values_of
 from pointsman.routes.source import load_route
 route = load_route({split.route.model_dump_json(by_alias=True, exclude_none=True)!r}).route
-signals = Signals.model_validate_json({signals().model_dump_json()!r})
-print("".join(select(route, signals, key=key).target.model for key in {keys!r}))
+values = values_of(Signals.model_validate_json({signals().model_dump_json()!r}))
+for key in {keys!r}:
+    print(next(selections(route, values, point=int(digest(key), 16))).target.label, end="")
 """
     there = subprocess.run(
         [sys.executable, "-c", program],

@@ -3,19 +3,27 @@
     expression  = conjunction { "or" conjunction }
     conjunction = negation { "and" negation }
     negation    = "not" negation | "(" expression ")" | comparison
-    comparison  = signal ( "==" | "!=" | "<" | "<=" | ">" | ">=" ) value
-                | signal [ "not" ] "in" "[" value { "," value } "]"
+    comparison  = name ( "==" | "!=" | "<" | "<=" | ">" | ">=" ) value
+                | name [ "not" ] "in" "[" value { "," value } "]"
+    name        = a signal | "namespace" | "metadata." KEY
     value       = number | "quoted text" | 'quoted text' | word
 
-Names and values are checked against the signals while parsing, so a condition that parses can be
-evaluated without an error. Which signals a route lists is checked in ``semantic_route``.
+Names and values are checked while parsing, so a condition that parses can be evaluated without an
+error. Which signals a route lists is checked in ``semantic_route``.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, NoReturn, assert_never, cast
 
-from pointsman.routes.signal_schema import SIGNALS, SignalType, Value
+from pointsman.routes.signal_schema import (
+    METADATA,
+    NAMESPACE,
+    SIGNALS,
+    SignalType,
+    Value,
+    name_type,
+)
 from pointsman.routes.tokens import KEYWORDS, ConditionError, Token, tokens
 
 MAX_LENGTH = 512
@@ -58,7 +66,7 @@ Expression = Comparison | Membership | Not | AllOf | AnyOf
 
 @dataclass(frozen=True)
 class Condition:
-    """A condition as written, its parsed form, and where it first names each signal (column)."""
+    """A condition as written, its parsed form, and where it first uses each name (column)."""
 
     text: str
     expression: Expression
@@ -82,6 +90,41 @@ def parse(text: str) -> Condition:
     expression = parser.expression(depth=0)
     parser.expect_end()
     return Condition(text=text, expression=expression, columns=tuple(parser.columns.items()))
+
+
+def written(expression: Expression) -> str:
+    """Return ``expression`` in the language's own words, on one line."""
+    match expression:
+        case AnyOf(operands):
+            return " or ".join(written(operand) for operand in operands)
+        case AllOf(operands):
+            parts = (f"({written(o)})" if isinstance(o, AnyOf) else written(o) for o in operands)
+            return " and ".join(parts)
+        case Not(operand):
+            inner = written(operand)
+            return f"not ({inner})" if isinstance(operand, AnyOf | AllOf) else f"not {inner}"
+        case Membership(signal, values):
+            return f"{signal} in [{', '.join(_word(value) for value in values)}]"
+        case Comparison(signal, operator, value):
+            return f"{signal} {operator} {_word(value)}"
+        case _:
+            assert_never(expression)
+
+
+def _word(value: Value) -> str:
+    if not isinstance(value, str):
+        return f"{value:g}"
+    try:
+        (only, _) = tokens(value)
+    except ValueError:
+        return _quoted(value)
+    is_word = only.kind == "word" and only.text == value and value not in KEYWORDS
+    return value if is_word else _quoted(value)
+
+
+def _quoted(value: str) -> str:
+    mark = "'" if '"' in value else '"'
+    return f"{mark}{value}{mark}"
 
 
 def holds(expression: Expression, values: Mapping[str, Value]) -> bool:
@@ -198,11 +241,13 @@ class _Parser:
         if token.kind != "word" or token.text in KEYWORDS:
             found = f", found {token.text!r}" if token.text else ""
             self._fail(f"expected a signal's name{found}")
-        if token.text not in SIGNALS:
-            self._fail(f"unknown signal {token.text!r} (one of: {', '.join(SIGNALS)})")
+        signal = name_type(token.text)
+        if signal is None:
+            known = ", ".join((*SIGNALS, NAMESPACE, f"{METADATA}KEY"))
+            self._fail(f"unknown signal {token.text!r} (one of: {known})")
         self._at += 1
         self.columns.setdefault(token.text, token.column)
-        return SIGNALS[token.text]
+        return signal
 
     def _value(self, signal: SignalType) -> Value:
         token = self._next

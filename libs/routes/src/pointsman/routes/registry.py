@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, HttpUrl, ValidationError, model_validator
@@ -21,6 +21,9 @@ from pointsman.contracts.parts import Usage
 Name = Annotated[
     str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]*$")
 ]
+
+
+LatencyClass = Literal["fast", "standard", "slow"]
 
 
 class InvalidRegistry(ValueError):
@@ -56,7 +59,9 @@ class Model(_Strict):
 
     ``served_name`` is what the backend calls it, ``id`` unless given. ``api_key_env`` names the
     environment variable that holds the key; none is sent without it. ``timeout_s`` bounds one call.
-    ``is_simulated`` is declared in every output that shows the model's answers.
+    ``is_simulated`` is declared in every output that shows the model's answers. ``latency_class``
+    and ``typical_output_tokens`` are the operator's own words for speed and length of answers:
+    constraints compare the one, estimates of cost count the other.
     """
 
     id: Name
@@ -73,6 +78,12 @@ class Model(_Strict):
     fallbacks: tuple[Name, ...] = ()
     timeout_s: float = Field(default=60.0, gt=0, le=300)
     is_simulated: bool = False
+    latency_class: LatencyClass = "standard"
+    typical_output_tokens: int = Field(default=400, ge=1, le=1_000_000)
+
+    @cached_property
+    def abilities(self) -> frozenset[str]:
+        return frozenset(self.capabilities)
 
     @property
     def backend_name(self) -> str:
@@ -81,6 +92,10 @@ class Model(_Strict):
     def cost_usd(self, *, input_tokens: int, output_tokens: int) -> Decimal:
         """Return tokens times price, in USD, unrounded."""
         return self.token_cost.input * input_tokens + self.token_cost.output * output_tokens
+
+    def estimate_usd(self, context_tokens: int) -> Decimal:
+        """Return what one attempt may cost: the prompt as estimated, an answer of usual length."""
+        return self.cost_usd(input_tokens=context_tokens, output_tokens=self.typical_output_tokens)
 
     def usage(
         self,
@@ -132,6 +147,11 @@ class ModelRegistry(_Strict):
         Price stands for strength until a route says otherwise: it is what an operator pays for.
         """
         return self._stronger[model.id]
+
+    @cached_property
+    def abilities(self) -> frozenset[str]:
+        """Everything that any model can do."""
+        return frozenset(able for model in self.models for able in model.capabilities)
 
     @cached_property
     def _by_name(self) -> Mapping[str, Model]:

@@ -1,69 +1,65 @@
-"""Which target of a route takes one request.
+"""Which targets of a route may take one request, in the order in which they are tried.
 
-Owns the choice only: conditions filter, weights share among what is left, a hash of the key picks.
-Knows no registry and no model beyond the target's name.
+Owns the choice only: conditions filter, priority ranks, weights share among the highest rank, the
+request's point picks. Knows no registry and no model beyond the target's name.
 """
 
-import hashlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from pointsman.contracts.parts import Signals
-from pointsman.routes.semantic_route import SemanticRoute, Target
-from pointsman.routes.signal_schema import values_of
+from pointsman.routes.semantic_route import SemanticRoute
+from pointsman.routes.signal_schema import Value
+from pointsman.routes.targets import Target
 
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
-    """The chosen target, why, and the share (0..1) of equal requests that goes to it."""
+    """One target that may take the request, why, and the share (0..1) of equal ones it gets.
+
+    ``rank`` tells which targets stood beside it: those of its priority, or the implied default.
+    """
 
     target: Target
     reason: str
     share: float
+    rank: int
 
 
-def default_targets(route: SemanticRoute) -> tuple[Target, ...]:
-    """Return what takes a request for which no condition holds.
+def does_hold(target: Target, values: Mapping[str, Value]) -> bool:
+    return target.condition is None or target.condition.holds(values)
 
-    The unconditional targets, else the last one listed. A target of weight 0 is passed over as long
-    as another can be the default.
+
+def selections(
+    route: SemanticRoute, values: Mapping[str, Value], *, point: int
+) -> Iterator[Selection]:
+    """Yield the targets that may take a request, the chosen one first.
+
+    The same point gives the same target in every process, and moves only as far as weights move.
+    After the targets whose conditions hold comes the default, unless it was among them.
     """
-    targets = route.spec.targets
-    weighted = tuple(target for target in targets if target.weight > 0)
-    unconditional = tuple(target for target in weighted if target.condition is None)
-    if unconditional:
-        return unconditional
-    idle = tuple(target for target in targets if target.condition is None)
-    return (weighted or idle or targets)[-1:]
+    default = route.spec.default
+    is_default_among_them = False
+    rank = 0
+    for rank, targets in enumerate(route.spec.ranks):
+        held = [target for target in targets if does_hold(target, values)]
+        # By identity: comparing targets field by field takes longer than all the rest.
+        is_default_among_them |= any(target is default for target in held)
+        while held:
+            at, share = _pick(held, point)
+            target = held.pop(at)
+            yield Selection(target=target, reason=target.reason, share=share, rank=rank)
+    if not is_default_among_them:
+        yield Selection(target=default, reason="default", share=1.0, rank=rank + 1)
 
 
-def select(route: SemanticRoute, signals: Signals, *, key: str) -> Selection:
-    """Choose the target for a request with these signals.
-
-    The same key gives the same target in every process, and moves only as far as weights move.
-    """
-    values = values_of(signals)
-    held = tuple(
-        target
-        for target in route.spec.targets
-        if target.weight > 0 and (target.condition is None or target.condition.holds(values))
-    )
-    candidates = held or default_targets(route)
-    total = sum(target.weight for target in candidates)
-    target = _pick(candidates, total, key)
-    is_matched = bool(held) and target.condition is not None
-    return Selection(
-        target=target,
-        reason=str(target.condition) if is_matched else "default",
-        share=target.weight / total if total else 1.0,
-    )
-
-
-def _pick(candidates: tuple[Target, ...], total: int, key: str) -> Target:
-    # Python's own hash() differs from process to process; sha256 does not. Scaling the 64 bits by
-    # the total, rather than taking the remainder, keeps most keys in place when weights change.
-    point = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8]) * total >> 64
-    for target in candidates:
-        point -= target.weight
-        if point < 0:
-            return target
-    return candidates[-1]
+def _pick(candidates: Sequence[Target], point: int) -> tuple[int, float]:
+    """Return the position of the candidate that the point falls on, and its share."""
+    # Scaling the 64 bits by the total, rather than taking the remainder, keeps most requests in
+    # place when weights change.
+    total = sum(target.share for target in candidates)
+    left = point * total >> 64
+    for at, target in enumerate(candidates):
+        left -= target.share
+        if left < 0:
+            return at, target.share / total
+    raise AssertionError("a point below the total falls on some candidate")

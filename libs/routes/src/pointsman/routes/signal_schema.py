@@ -63,7 +63,7 @@ class SignalType:
 def _signal_type(name: str, field: FieldInfo) -> SignalType:
     if get_origin(field.annotation) is Literal:
         return SignalType(name=name, kind="closed", values=get_args(field.annotation))
-    if field.annotation in {float, int}:
+    if field.annotation is float or field.annotation is int:
         lows = [float(str(mark.ge)) for mark in field.metadata if isinstance(mark, Ge)]
         highs = [float(str(mark.le)) for mark in field.metadata if isinstance(mark, Le)]
         return SignalType(name=name, kind="number", low=lows[0], high=highs[0])
@@ -81,9 +81,7 @@ SIGNALS: Mapping[str, SignalType] = MappingProxyType(
 )
 
 
-_NAMESPACE = SignalType(
-    name=NAMESPACE, kind="text", longest=KEPT_CHARACTERS - 1, is_listed=False
-)
+_NAMESPACE = SignalType(name=NAMESPACE, kind="text", longest=KEPT_CHARACTERS - 1, is_listed=False)
 
 
 def name_type(name: str) -> SignalType | None:

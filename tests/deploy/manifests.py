@@ -87,9 +87,13 @@ def pod_labels(workload: Document) -> dict[str, str]:
 
 
 def selects(selector: Document, labels: dict[str, str]) -> bool:
-    """Whether a ``matchLabels`` selector takes a pod with these labels; an empty one takes all."""
+    """Whether a selector takes a pod with these labels; an empty one takes all."""
     wanted = cast("dict[str, str]", selector.get("matchLabels", {}))
-    return wanted.items() <= labels.items()
+    one_of = cast("list[Document]", selector.get("matchExpressions", []))
+    assert all(each["operator"] == "In" for each in one_of)
+    return wanted.items() <= labels.items() and all(
+        labels.get(each["key"]) in each["values"] for each in one_of
+    )
 
 
 def ports_of(workload: Document) -> dict[str, int]:

@@ -52,6 +52,12 @@ def test_the_talks_slide_is_valid_and_its_implied_default_is_named(tmp_path: Pat
         (("minScore: 8", "minScore: 80"), "minScore"),
         (("weight: 70", "weight: many"), "weight"),
         (("kind: SemanticRoute", "kind: Other"), "kind"),
+        # The line and column in the file: the editor's, not the condition's.
+        (("intent == complex", "intent = complex"), "condition (line 13, column 24): '='"),
+        (("weight: 70", "weight: -70"), "spec.targets[0].weight (line 9, column 13)"),
+        (("urgency, safety", "urgency, mood"), "unknown signal 'mood'"),
+        (("intent == complex", "intent == complex and intent == simple"), "can never hold"),
+        (('condition: "intent == simple"', "priority: 1"), "spec.targets[0] of higher priority"),
     ],
 )
 def test_what_cannot_be_used_fails_with_its_place(
@@ -61,6 +67,20 @@ def test_what_cannot_be_used_fails_with_its_place(
     assert code == 1
     assert "error" in output
     assert said in output
+
+
+def test_weights_that_are_no_percent_are_warned_about_with_the_numbers(tmp_path: Path) -> None:
+    code, output = validate(tmp_path, SLIDE.replace("weight: 70", "weight: 60"))
+    assert code == 0
+    assert "warning: spec.targets (line 8): the weights add up to 90 (60 + 30), not 100" in output
+
+
+def test_weights_of_zero_alone_are_refused(tmp_path: Path) -> None:
+    text = SLIDE.replace("weight: 70", "weight: 0").replace("weight: 30", "weight: 0")
+    code, output = validate(tmp_path, text)
+    assert code == 1
+    assert "every weight is 0" in output
+    assert "not usable" in output
 
 
 def test_a_missing_file_fails(tmp_path: Path) -> None:

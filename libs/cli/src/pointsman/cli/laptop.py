@@ -40,7 +40,8 @@ class LaptopOptions:
     ``fuse`` names the stages that call each other directly.
 
     ``simulated`` starts the simulated models and the local cloud; ``speed`` is how many times
-    faster than declared those models answer.
+    faster than declared those models answer. ``replay`` is a file of recorded answers that they
+    replay; the registry says which of the models named there take requests.
     """
 
     state_dir: Path
@@ -51,6 +52,7 @@ class LaptopOptions:
     simulated: bool = True
     fuse: Collection[ServiceName] = WORKERS
     speed: float = 1.0
+    replay: Path | None = None
     overrides: dict[str, Any] = field(default_factory=dict[str, Any])
     say: Say = print
 
@@ -133,10 +135,15 @@ async def _world(options: LaptopOptions, stack: AsyncExitStack) -> _World:
     if not options.simulated:
         return _World(registry_path=options.registry_path)
     logs = options.state_dir / "logs"
-    starting = loadgen("models", "--speed", str(options.speed), log_dir=logs)
+    replayed = ("--replay", str(options.replay)) if options.replay else ()
+    starting = loadgen("models", "--speed", str(options.speed), *replayed, log_dir=logs)
     models = await stack.enter_async_context(starting)
+    if options.replay:
+        await models.answering()  # A file that cannot be replayed is told before anything starts.
     cloud = await stack.enter_async_context(loadgen("cloud", log_dir=logs))
     options.say("simulated models (not real ones) and a local cloud (moto) start")
+    if options.replay:
+        options.say(f"recorded answers of {options.replay.name} are replayed")
     registry = point_registry_at(
         options.registry_path, models.port, options.state_dir / "models.yaml"
     )

@@ -7,11 +7,13 @@ from typing import Any
 import click
 from pydantic import ValidationError
 
+from pointsman.cli.children import ChildFailed
 from pointsman.cli.inspecting import dead, ledger, trace
 from pointsman.cli.options import (
     fuse_option,
     nats_option,
     registry_option,
+    replay_option,
     route_option,
     state_dir_option,
 )
@@ -32,6 +34,7 @@ MENDABLE = (
     MissingSecret,
     BusUnreachable,
     NatsServerFailed,
+    ChildFailed,
     ProcessFailed,
 )
 """What is wrong with files, settings or surroundings, and said well enough by itself."""
@@ -47,7 +50,7 @@ class _Group(click.Group):
             first = error.errors(include_input=False, include_url=False)[0]
             where = "__".join(str(part) for part in first["loc"])
             raise click.ClickException(f"setting {where}: {first['msg']}") from error
-        except (ValueError, LookupError, OSError, NatsServerFailed, ProcessFailed) as error:
+        except (ValueError, LookupError, OSError, RuntimeError) as error:
             if not isinstance(error, MENDABLE):
                 raise
             cause = error.__cause__ if isinstance(error, ProcessFailed) else None
@@ -66,6 +69,7 @@ def main() -> None:
 @registry_option
 @click.option("--port", type=int, envvar="INGRESS_PORT", help="Port of the API. [default: 8080]")
 @click.option("--simulated/--no-simulated", default=True, show_default=True)
+@replay_option
 @fuse_option
 def up(
     state_dir: Path,
@@ -74,6 +78,7 @@ def up(
     registry: Path,
     port: int | None,
     simulated: bool,
+    replay: Path | None,
     fuse: Collection[ServiceName],
 ) -> None:
     """Run all seven services in this process, with a bus of their own."""
@@ -82,6 +87,8 @@ def up(
 
     if port is not None and port_or_free(port) not in {port, 0}:
         raise click.ClickException(f"port {port} is taken")
+    if replay and not simulated:
+        raise click.UsageError("--replay needs the simulated models' server: drop --no-simulated")
 
     run_up(
         LaptopOptions(
@@ -91,6 +98,7 @@ def up(
             registry_path=registry,
             port=8080 if port is None else port,
             simulated=simulated,
+            replay=replay,
             fuse=fuse,
         )
     )

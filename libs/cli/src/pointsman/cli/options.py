@@ -31,6 +31,12 @@ registry_option = click.option(
     show_default=True,
     help="Model registry file.",
 )
+replay_option = click.option(
+    "--replay",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Recorded answers (.jsonl.gz) that the simulated models' server replays; list their models"
+    " in the registry file with is_simulated.",
+)
 
 
 def _stages(ctx: click.Context, param: click.Parameter, value: str) -> Collection[ServiceName]:

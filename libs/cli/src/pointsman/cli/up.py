@@ -17,11 +17,11 @@ def run_up(options: LaptopOptions) -> None:
 async def _run(options: LaptopOptions) -> None:
     async with laptop(options) as running:
         tune_interpreter()
-        click.echo(_greeting(running))
+        click.echo(_greeting(running, options))
         await running.platform.until_failed()
 
 
-def _greeting(running: Laptop) -> str:
+def _greeting(running: Laptop, options: LaptopOptions) -> str:
     lines = [
         *(["", "Port 8080 is taken."] if running.is_elsewhere else []),
         "",
@@ -31,6 +31,7 @@ def _greeting(running: Laptop) -> str:
         f"  metrics  {running.base_url}/metrics",
     ]
     if running.models_url:
-        lines.append(f"  models   simulated, at {running.models_url}")
+        replayed = f" or replayed from {options.replay.name}" if options.replay else ""
+        lines.append(f"  models   simulated{replayed}, at {running.models_url}")
     lines.append("Stop with Ctrl-C.")
     return "\n".join(lines)

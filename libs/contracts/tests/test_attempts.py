@@ -91,6 +91,18 @@ def test_the_score_stays_with_the_answer_that_was_judged() -> None:
     assert ended.usage.cost_usd == Decimal("0.3"), "both answers and the judge"
 
 
+def test_the_better_of_two_answers_is_returned_and_has_the_score() -> None:
+    history = (attempt(), attempt("cheap", 2).model_copy(update={"role": "sibling"}))
+    other = Candidate(model="cheap", answer=Answer(text="the better one"))
+    command = judge(SIBLING, history=history, number=2).model_copy(
+        update={"model": "small", "siblings": (other,), "has_asked_sibling": True}
+    )
+    verdict = Verdict(label="accepted", score=9, prefers_sibling=True)
+    ended = done(next_steps(command, Judged(model="small", verdict=verdict, usage=usage(cost="0"))))
+    assert (ended.model, ended.answer.text) == ("cheap", "the better one")
+    assert [known.score for known in ended.attempts] == [None, 9]
+
+
 def test_a_sibling_that_fails_leaves_the_draft_to_be_judged_alone() -> None:
     asking = only_execute(next_steps(judge(SIBLING), ASKS))
     again = only_judge(next_steps(asking, failed(model="cheap")))

@@ -55,6 +55,8 @@ def after_judge(command: Judge, verdict: Verdict, usage: Usage | None = None) ->
     if evaluator is None or evaluator.mode == "observe":
         return NOTHING
     history = judged(command.history, verdict, usage)
+    if verdict.prefers_sibling and command.siblings:
+        command = _of_sibling(command)
     if command.is_plan:
         return _after_plan(command, verdict, evaluator, history)
     match verdict.label:
@@ -191,6 +193,14 @@ def _ask_sibling(command: Judge, history: History) -> Execute | None:
     return asking.model_copy(
         # Tools act; an opinion must not.
         update={"draft": draft, "role": "sibling", "because": "unsure", "tools": ()}
+    )
+
+
+def _of_sibling(command: Judge) -> Judge:
+    """The same judgement with the second answer in the place of the first."""
+    better = command.siblings[0]
+    return command.model_copy(
+        update={"model": better.model, "answer": better.answer, "tool_runs": better.tool_runs}
     )
 
 

@@ -60,11 +60,11 @@ def _summary(attempt: int, fact: Executed) -> AttemptSummary:
 def judged(history: History, verdict: Verdict, usage: Usage | None) -> History:
     """Return the history with what was judged last and what that cost.
 
-    A second opinion is no answer of its own: the score is that of the attempt before it.
+    A second opinion has the score only where it was preferred, else the attempt before it.
     """
     marked = list(history)
     for index in range(len(marked) - 1, -1, -1):
-        if marked[index].role != "sibling":
+        if marked[index].role != "sibling" or verdict.prefers_sibling:
             marked[index] = marked[index].model_copy(update={"score": verdict.score})
             break
     if marked and usage is not None and usage.cost_usd:

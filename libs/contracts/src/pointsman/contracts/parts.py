@@ -223,7 +223,8 @@ class Verdict(Wire):
     ``probability`` is that the answer is acceptable; ``score`` is the same on the route's scale
     (docs/routing.md). ``unsure`` is for a person, or for whatever the route says. ``reasons`` are
     names of checks and signs, without a word of what was said. ``wants_sibling`` asks for a cheap
-    second answer to compare with.
+    second answer to compare with. ``prefers_sibling``: that answer was the better one, and all this
+    is said of it.
     """
 
     label: Literal["accepted", "low", "unsure", "unjudged"]
@@ -231,6 +232,7 @@ class Verdict(Wire):
     probability: float | None = Field(default=None, ge=0, le=1)
     reasons: tuple[str, ...] = ()
     wants_sibling: bool = False
+    prefers_sibling: bool = False
     checks: tuple[Check, ...] = ()
     critique: Content[str] = ""
 

@@ -179,6 +179,7 @@ async def test_client_that_leaves_is_counted_and_its_work_ends(stream: bool) -> 
         "most_active": 1,
         "completed": 0,
         "cancelled": 1,
+        "tokens_sent": 0,
         "faults": {},
     }
 

@@ -5,8 +5,9 @@ import pytest
 from pointsman.judge.cost import ANSWER_WORDS, main
 
 
-def test_every_length_has_a_row(capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_kind_and_length_has_a_row(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--rounds", "1"]) == 0
     _, *rows = capsys.readouterr().out.splitlines()
-    assert [int(row.split()[0]) for row in rows] == list(ANSWER_WORDS)
-    assert [row.split()[2] for row in rows] == ["inline", "inline", "inline", "thread", "thread"]
+    assert [int(row[14:20]) for row in rows] == list(ANSWER_WORDS) * 3
+    assert {row[:14].strip() for row in rows} == {"open", "with a source", "examination"}
+    assert [row[32:40].strip() for row in rows[:6]] == ["inline"] * 4 + ["thread"] * 2

@@ -27,13 +27,41 @@ def main() -> None:
 @click.option("--port", default=9100, show_default=True, help="Port; 0 takes a free one.")
 @click.option("--speed", default=1.0, show_default=True, help="Divides every declared wait.")
 @click.option("--seed", default=0, show_default=True, help="Another seed, other words.")
-def models(host: str, port: int, speed: float, seed: int) -> None:
-    """Serve the simulated models over the OpenAI API."""
+@click.option(
+    "--replay",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    default=None,
+    help="Recorded answers (.jsonl.gz); each model named there is served from them.",
+)
+@click.option(
+    "--replay-else",
+    type=click.Choice(["refuse", "simulated"]),
+    default="refuse",
+    show_default=True,
+    help="What a model that is both does with a prompt that was not recorded.",
+)
+def models(
+    host: str, port: int, speed: float, seed: int, replay: Path | None, replay_else: str
+) -> None:
+    """Serve the simulated and replayed models over the OpenAI API."""
     if speed <= 0:
         raise click.BadParameter("must be above 0", param_hint="--speed")
+    from pointsman.loadgen.recordings import InvalidRecordings, read_recordings
     from pointsman.loadgen.serving import serve_models
 
-    asyncio.run(serve_models(host=host, port=port, speed=speed, seed=seed))
+    try:
+        recordings = read_recordings(replay) if replay else None
+    except InvalidRecordings as error:
+        raise click.ClickException(str(error)) from error
+    serving = serve_models(
+        host=host,
+        port=port,
+        speed=speed,
+        seed=seed,
+        recordings=recordings,
+        simulates_rest=replay_else == "simulated",
+    )
+    asyncio.run(serving)
 
 
 @main.command()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from pointsman.contracts.chat import ChatRequest, FinishReason, JsonObject, Message
-from pointsman.loadgen import answers, json_answers, tokens
+from pointsman.loadgen import answers, critic_answers, json_answers, tokens
 from pointsman.loadgen.asks import Task, parse
 from pointsman.loadgen.profiles import Profile
 from pointsman.loadgen.tool_calls import Choice, choose, forced
@@ -39,7 +39,10 @@ _CLOSING = (
 
 @dataclass(frozen=True, kw_only=True)
 class Turn:
-    """What the model says. ``output_tokens`` includes ``reasoning_tokens``, as OpenAI counts."""
+    """What the model says. ``output_tokens`` includes ``reasoning_tokens``, as OpenAI counts.
+
+    ``is_replayed`` says that the words are a real model's, recorded earlier.
+    """
 
     id: str
     text: str
@@ -48,6 +51,7 @@ class Turn:
     input_tokens: int
     output_tokens: int
     reasoning_tokens: int
+    is_replayed: bool = False
 
 
 def take_turn(request: ChatRequest, profile: Profile, *, seed: int = 0) -> Turn:
@@ -126,6 +130,9 @@ def _words(
     results: Sequence[ToolResult],
     rng: random.Random,
 ) -> tuple[str, FinishReason]:
+    reviewed = critic_answers.review(request)
+    if reviewed is not None:
+        return _bounded(request, reviewed)
     task = parse(spoken)
     schema = json_answers.wanted(request.response_format, spoken)
     asks = task.asks if profile.answers_every_part else task.asks[:1]

@@ -27,13 +27,17 @@ RETRY_AFTER_S = 1
 
 @dataclass
 class ModelFigures:
-    """``calls`` counts requests that reached the model; ``cancelled`` those whose client left."""
+    """``calls`` counts requests that reached the model; ``cancelled`` those whose client left.
+
+    ``tokens_sent`` counts, about, the visible tokens that left, also those of a cancelled answer.
+    """
 
     calls: int = 0
     active: int = 0
     most_active: int = 0
     completed: int = 0
     cancelled: int = 0
+    tokens_sent: int = 0
     faults: dict[str, int] = field(default_factory=dict[str, int])
 
     def begin(self) -> None:
@@ -79,5 +83,6 @@ class Desk:
             "calls": sum(figures.calls for figures in self.figures.values()),
             "active": sum(figures.active for figures in self.figures.values()),
             "cancelled": sum(figures.cancelled for figures in self.figures.values()),
+            "tokens_sent": sum(figures.tokens_sent for figures in self.figures.values()),
             "planned_faults": {name: [*faults] for name, faults in self._plan.items() if faults},
         }

@@ -12,7 +12,6 @@ from pointsman.contracts.chat import JsonObject
 from pointsman.loadgen.completion import Turn
 from pointsman.loadgen.tool_calls import Choice
 
-FINGERPRINT = "simulated"
 _PIECE = re.compile(r"\s*\S{1,6}|\s+$")
 
 
@@ -49,12 +48,18 @@ def response(turn: Turn, *, model: str, created: int) -> JsonObject:
     }
 
 
+def pieces(text: str) -> list[str]:
+    """Return ``text`` as it is streamed, in pieces that join to it."""
+    return _PIECE.findall(text)
+
+
 def chunks(
     turn: Turn, *, model: str, created: int, include_usage: bool
 ) -> Iterator[tuple[int, JsonObject]]:
     """Yield (visible tokens so far, about; chunk) in the order of the stream.
 
-    Words are cut into short pieces as a tokenizer would, so that a reader must join them.
+    Words are cut into short pieces as a tokenizer would, so that a reader must join them. A piece
+    counts as one token; of a recorded answer, as its share of the recorded ones.
     """
     envelope = _envelope(turn, model, created, "chat.completion.chunk")
 
@@ -65,8 +70,9 @@ def chunks(
 
     yield 0, chunk({"role": "assistant", "content": "" if turn.text else None})
     spoken = 0
-    for piece in _PIECE.findall(turn.text):
-        spoken += 1
+    said = pieces(turn.text)
+    for number, piece in enumerate(said, 1):
+        spoken = turn.output_tokens * number // len(said) if turn.is_replayed else number
         yield spoken, chunk({"content": piece})
     for index, call in enumerate(turn.calls):
         for fragment in _fragments(turn, index, call):
@@ -94,7 +100,7 @@ def _envelope(turn: Turn, model: str, created: int, kind: str) -> JsonObject:
         "object": kind,
         "created": created,
         "model": model,
-        "system_fingerprint": FINGERPRINT,
+        "system_fingerprint": "replayed" if turn.is_replayed else "simulated",
     }
 
 

@@ -1,33 +1,29 @@
-"""The simulated models' server: OpenAI-compatible over ASGI, at a declared pace, with faults.
+"""The models' server: simulated and replayed models behind OpenAI's API.
 
-Owns HTTP, pace and cancellation. What is said is decided in ``completion``. Every response says
-``x-simulated: true``; the answers themselves do not.
+Owns the routes and which model answers a request. How an answer leaves is in ``reply``, what is
+said in ``completion`` and ``replay``. Every response says ``x-simulated: true``, a recorded one
+``x-replayed: true`` as well; the answers themselves do not.
 """
 
-import asyncio
-import json
-import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cached_property
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import Message as AsgiMessage
 from starlette.types import Receive, Scope, Send
 
 from pointsman.contracts.chat import ChatRequest
 from pointsman.loadgen import openai_wire
 from pointsman.loadgen.completion import Turn, take_turn
-from pointsman.loadgen.faults import RETRY_AFTER_S, SLOWNESS, Desk, Fault
+from pointsman.loadgen.faults import Desk, Fault
 from pointsman.loadgen.profiles import PROFILES, Profile
-
-HEADERS = {"x-simulated": "true"}
-SHORTEST_WAIT_S = 0.03
-"""Pieces due within this time leave together: a timer per token would cost more than the tokens."""
+from pointsman.loadgen.recordings import Recordings
+from pointsman.loadgen.replay import RecordingNotFound, ReplayedModel, replay, replayed_models
+from pointsman.loadgen.reply import HEADERS, REPLAYED, Pace, Reply
 
 
 class FaultOrder(BaseModel):
@@ -40,32 +36,88 @@ class FaultOrder(BaseModel):
     count: int = Field(default=1, ge=0, le=100_000)
 
 
+class UnknownModel(LookupError):
+    """Nobody here answers under this name."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Models:
-    """What the server serves: profiles by name, the pace and the desk that counts."""
+    """What the server serves: simulated and recorded models by name, the pace and the desk.
+
+    A model that is both is replayed; ``simulates_rest`` lets its profile answer what was not
+    recorded of it.
+    """
 
     profiles: Mapping[str, Profile]
     speed: float
     seed: int
+    recordings: Recordings | None = None
+    simulates_rest: bool = False
     desk: Desk = field(default_factory=Desk)
+
+    @cached_property
+    def replayed(self) -> Mapping[str, ReplayedModel]:
+        return replayed_models(self.recordings) if self.recordings else {}
+
+    @cached_property
+    def simulated(self) -> Mapping[str, Profile]:
+        """The profiles that may answer."""
+        return {
+            name: profile
+            for name, profile in self.profiles.items()
+            if self.simulates_rest or name not in self.replayed
+        }
+
+    def answer(self, request: ChatRequest) -> tuple[Pace, Turn]:
+        """Return who answers and with what.
+
+        Raises: UnknownModel; RecordingNotFound where only recordings may answer.
+        """
+        profile = self.simulated.get(request.model)
+        recorded = self.replayed.get(request.model)
+        if self.recordings is not None and recorded is not None:
+            try:
+                return recorded, replay(request, self.recordings, model=request.model)
+            except RecordingNotFound:
+                if profile is None:
+                    raise
+        if profile is None:
+            raise UnknownModel(request.model)
+        return profile, take_turn(request, profile, seed=self.seed)
 
 
 def build(
-    *, profiles: Mapping[str, Profile] = PROFILES, speed: float = 1.0, seed: int = 0
+    *,
+    profiles: Mapping[str, Profile] = PROFILES,
+    speed: float = 1.0,
+    seed: int = 0,
+    recordings: Recordings | None = None,
+    simulates_rest: bool = False,
 ) -> Starlette:
     """Return the ASGI application. ``speed`` divides every wait; token counts stay the same."""
-    models = Models(profiles=profiles, speed=speed, seed=seed)
+    models = Models(
+        profiles=profiles,
+        speed=speed,
+        seed=seed,
+        recordings=recordings,
+        simulates_rest=simulates_rest,
+    )
 
     async def list_models(_: Request) -> Response:
         data = [
             {"id": name, "object": "model", "created": 0, "owned_by": "pointsman-loadgen"}
-            for name in profiles
+            for name in dict.fromkeys((*models.simulated, *models.replayed))
         ]
         return JSONResponse({"object": "list", "data": data}, headers=HEADERS)
 
     async def show_profiles(_: Request) -> Response:
-        declared = [profile.as_json() for profile in profiles.values()]
-        return JSONResponse({"speed": speed, "seed": seed, "profiles": declared}, headers=HEADERS)
+        declared = {
+            "speed": speed,
+            "seed": seed,
+            "profiles": [profile.as_json() for profile in models.simulated.values()],
+            "replayed": [recorded.as_json() for recorded in models.replayed.values()],
+        }
+        return JSONResponse(declared, headers=HEADERS)
 
     async def show_stats(_: Request) -> Response:
         return JSONResponse(models.desk.as_json(), headers=HEADERS)
@@ -102,162 +154,61 @@ class ChatCompletions:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         http = Request(scope, receive)
-        body = await http.body()
-        try:
-            request = ChatRequest.model_validate_json(body)
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            await _refusal(400, f"{where}: {first['msg']}")(scope, receive, send)
+        reply = await self._reply(http, scope, receive, send)
+        if isinstance(reply, Response):
+            await reply(scope, receive, send)
             return
-        profile = self._models.profiles.get(request.model)
-        if profile is None:
-            refusal = _refusal(404, f"The model {request.model!r} does not exist.")
-            await refusal(scope, receive, send)
-            return
-        try:
-            fault = self._fault(http, profile)
-        except ValueError:
-            await _refusal(400, "x-fault: unknown fault")(scope, receive, send)
-            return
-        figures = self._models.desk.of(profile.model)
+        figures = reply.figures
         figures.begin()
-        if fault is not None:
-            figures.count_fault(fault)
-        reply = _Reply(self._models, profile, request, fault, scope, receive, send)
+        if reply.fault is not None:
+            figures.count_fault(reply.fault)
         try:
-            is_whole = await _unless_client_leaves(receive, reply.play())
+            is_whole = await reply.played()
             figures.completed += is_whole
             figures.cancelled += not is_whole
         finally:
             figures.active -= 1
 
-    def _fault(self, http: Request, profile: Profile) -> Fault | None:
+    async def _reply(
+        self, http: Request, scope: Scope, receive: Receive, send: Send
+    ) -> Reply | Response:
+        """The answer to a request, or the refusal of one that cannot have any."""
+        try:
+            request = ChatRequest.model_validate_json(await http.body())
+            pace, turn = self._models.answer(request)
+            fault = self._fault(http, pace)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            return _refusal(400, f"{where}: {first['msg']}")
+        except UnknownModel as error:
+            return _refusal(404, f"The model {error.args[0]!r} does not exist.")
+        except RecordingNotFound as error:
+            said = f"No answer of {error.model!r} to this prompt was recorded."
+            return _refusal(404, said, code="recording_not_found", headers=REPLAYED)
+        except ValueError:
+            return _refusal(400, "x-fault: unknown fault")
+        options = request.stream_options
+        return Reply(
+            turn=turn,
+            pace=pace,
+            speed=self._models.speed,
+            is_streamed=request.stream,
+            include_usage=options is not None and options.include_usage,
+            fault=fault,
+            figures=self._models.desk.of(pace.model),
+            scope=scope,
+            receive=receive,
+            send=send,
+        )
+
+    def _fault(self, http: Request, pace: Pace) -> Fault | None:
         ordered = http.headers.get("x-fault")
-        return Fault(ordered) if ordered else self._models.desk.take(profile.model)
+        return Fault(ordered) if ordered else self._models.desk.take(pace.model)
 
 
-@dataclass(frozen=True)
-class _Reply:
-    """One answer on its way out, at its pace, with its fault."""
-
-    models: Models
-    profile: Profile
-    request: ChatRequest
-    fault: Fault | None
-    scope: Scope
-    receive: Receive
-    send: Send
-
-    async def play(self) -> None:
-        match self.fault:
-            case Fault.RATE_LIMITED:
-                body = openai_wire.error(
-                    "Rate limit reached.", kind="rate_limit_error", code="rate_limit_exceeded"
-                )
-                headers = HEADERS | {"retry-after": str(RETRY_AFTER_S)}
-                await self._respond(JSONResponse(body, status_code=429, headers=headers))
-            case Fault.SERVER_ERROR:
-                body = openai_wire.error("The server had an error.", kind="server_error")
-                await self._respond(JSONResponse(body, status_code=500, headers=HEADERS))
-            case Fault.HANG:
-                await asyncio.Event().wait()
-            case _:
-                turn = take_turn(self.request, self.profile, seed=self.models.seed)
-                await (self._stream(turn) if self.request.stream else self._whole(turn))
-
-    async def _whole(self, turn: Turn) -> None:
-        await self._wait_until(time.monotonic() + self._due_s(turn.output_tokens))
-        body = openai_wire.response(turn, model=self.profile.model, created=int(time.time()))
-        data = json.dumps(body).encode()
-        if self.fault is Fault.WRONG_JSON:
-            data = data[: len(data) // 2]
-        headers = HEADERS | {"content-type": "application/json"}
-        if self.fault is Fault.CUT_STREAM:
-            await self._start(headers | {"content-length": str(len(data))})
-            await self._piece(data[: len(data) // 2])
-            return
-        await self._respond(Response(data, headers=headers))
-
-    async def _stream(self, turn: Turn) -> None:
-        begun = time.monotonic()
-        include_usage = bool(
-            self.request.stream_options and self.request.stream_options.include_usage
-        )
-        await self._start(HEADERS | {"content-type": "text/event-stream"})
-        stream = list(
-            openai_wire.chunks(
-                turn,
-                model=self.profile.model,
-                created=int(time.time()),
-                include_usage=include_usage,
-            )
-        )
-        waiting = b""
-        for index, (spoken, chunk) in enumerate(stream):
-            if self.fault in {Fault.CUT_STREAM, Fault.WRONG_JSON} and index > len(stream) // 2:
-                break
-            due = begun + self._due_s(turn.reasoning_tokens + spoken)
-            if due - time.monotonic() > SHORTEST_WAIT_S:
-                waiting = await self._flush(waiting)
-                await self._wait_until(due)
-            waiting += openai_wire.event(chunk)
-        if self.fault is Fault.WRONG_JSON:
-            waiting += b'data: {"id": "chatcmpl-", "choices": [{"delta": \n\n'
-        if self.fault is Fault.CUT_STREAM:
-            await self._flush(waiting)
-            return
-        await self._flush(waiting + openai_wire.DONE)
-        await self.send({"type": "http.response.body", "body": b"", "more_body": False})
-
-    def _due_s(self, tokens: int) -> float:
-        """Seconds from the start until ``tokens`` have been produced, as declared."""
-        slowness = SLOWNESS if self.fault is Fault.SLOW else 1
-        declared = self.profile.time_to_first_token_s + self.profile.duration_s(tokens)
-        return slowness * declared / self.models.speed
-
-    async def _wait_until(self, due: float) -> None:
-        left = due - time.monotonic()
-        await asyncio.sleep(max(left, 0))
-
-    async def _flush(self, waiting: bytes) -> bytes:
-        if waiting:
-            await self._piece(waiting)
-        return b""
-
-    async def _piece(self, data: bytes) -> None:
-        await self.send({"type": "http.response.body", "body": data, "more_body": True})
-
-    async def _start(self, headers: Mapping[str, str]) -> None:
-        raw = [(name.encode(), value.encode()) for name, value in headers.items()]
-        await self.send({"type": "http.response.start", "status": 200, "headers": raw})
-
-    async def _respond(self, response: Response) -> None:
-        await response(self.scope, self.receive, self.send)
-
-
-async def _unless_client_leaves(receive: Receive, work: Coroutine[Any, Any, None]) -> bool:
-    """Run ``work`` to its end and return True, or cancel it when the client leaves: False."""
-    working = asyncio.create_task(work)
-    leaving = asyncio.create_task(_client_leaves(receive))
-    try:
-        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        if working.done():
-            working.result()
-            return True
-        return False
-    finally:
-        for task in (working, leaving):
-            task.cancel()
-        await asyncio.gather(working, leaving, return_exceptions=True)
-
-
-async def _client_leaves(receive: Receive) -> None:
-    message: AsgiMessage = {"type": ""}
-    while message["type"] != "http.disconnect":
-        message = await receive()
-
-
-def _refusal(status: int, message: str) -> JSONResponse:
-    body = openai_wire.error(message, kind="invalid_request_error")
-    return JSONResponse(body, status_code=status, headers=HEADERS)
+def _refusal(
+    status: int, message: str, *, code: str | None = None, headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    body = openai_wire.error(message, kind="invalid_request_error", code=code)
+    return JSONResponse(body, status_code=status, headers={**HEADERS, **(headers or {})})

@@ -21,7 +21,7 @@ from pointsman.contracts.messages import Execute, Executed
 from pointsman.contracts.parts import BoundTool, Plan, ToolRun, Usage
 from pointsman.executor.deltas import DeltaStream
 from pointsman.executor.domain.failures import ModelFailed
-from pointsman.executor.domain.loops import LoopGuard
+from pointsman.executor.domain.loops import RUN_CHARS, LoopGuard
 from pointsman.executor.domain.ports import (
     ArgumentCheck,
     Gone,
@@ -32,7 +32,7 @@ from pointsman.executor.domain.ports import (
     ToolRunner,
 )
 from pointsman.executor.domain.prompt import opening_messages, prompt_chars, request_body
-from pointsman.executor.domain.reading import Chunk, Reading, has_token
+from pointsman.executor.domain.reading import Chunk, Reading, has_token, text_chars
 from pointsman.executor.domain.tools import (
     PlannedCall,
     SortedCalls,
@@ -174,6 +174,14 @@ class Attempt:
     def _take(self, reading: Reading, guard: LoopGuard | None, chunks: Sequence[Chunk]) -> None:
         if self._first_token_s is None and any(map(has_token, chunks)):
             self._first_token_s = perf_counter() - self._started_at
+        if guard is None or reading.text_chars + text_chars(chunks) <= RUN_CHARS:
+            self._take_in(reading, guard, chunks)
+            return
+        # One by one: where a loop is cut must not depend on what the network delivers together.
+        for chunk in chunks:
+            self._take_in(reading, guard, (chunk,))
+
+    def _take_in(self, reading: Reading, guard: LoopGuard | None, chunks: Sequence[Chunk]) -> None:
         is_first = not reading.has_text
         words = reading.add(chunks)
         if words:

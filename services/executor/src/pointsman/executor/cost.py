@@ -91,7 +91,8 @@ def _answer(chunks: int, *, is_call: bool) -> bytes:
         choice = {"index": 0, "message": message, "finish_reason": "stop"}
         body = json.dumps({"model": "stub", "choices": [choice], "usage": count}).encode()
         return _head("application/json", f"content-length: {len(body)}") + body
-    deltas: list[JsonObject] = [{"content": "word "}] * chunks
+    # Different words: the same one again and again would be a loop, and cut.
+    deltas: list[JsonObject] = [{"content": f"w{number} "} for number in range(chunks)]
     if is_call:
         call = {"name": TOOL, "arguments": '{"limit": 5}'}
         deltas = [{"tool_calls": [{"index": 0, "id": "c1", "function": call}]}]

@@ -1,4 +1,5 @@
-"""Print what a judgement costs in CPU, by the answer's length: ``python -m pointsman.judge.cost``.
+"""Print what the cheap layers cost in CPU, by the answer's length and by what there is to go by:
+``python -m pointsman.judge.cost``.
 
 The texts are made up of seeded words, so two runs measure the same work. Owns no verdict.
 """
@@ -6,15 +7,18 @@ The texts are made up of seeded words, so two runs measure the same work. Owns n
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from random import Random
 from statistics import median
 from time import process_time
 
+from pointsman.contracts.chat import Answer, ChatRequest, Message
 from pointsman.contracts.messages import Judge
-from pointsman.judge.adapters import INLINE_CHARS, RulesScorer
-from pointsman.judge.evaluate import judge_command
+from pointsman.contracts.parts import Evaluator, RequestContext, RouteDecision, Signals
+from pointsman.judge.adapters import INLINE_CHARS, CheapLayers, load_heads
 
-ANSWER_WORDS = (5, 50, 300, 1_500, 6_000)
+ANSWER_WORDS = (5, 50, 180, 300, 1_500, 6_000)
+"""180 of these words are about 1,000 characters."""
 CASES = 20
 MIN_CASES_A_ROUND = 40
 
@@ -23,6 +27,10 @@ QUESTION = (
     "lose a message, and how would you find out that it did? Finally, compare the two for an order "
     "system that takes 500 orders a minute, and recommend one of them in a short paragraph."
 )
+OPTIONS = "\n".join(f"({letter}) A message is lost in case {letter}." for letter in "ABCDEFGHIJ")
+EXAMINATION = f"Which of these happens when a consumer dies before it acknowledges?\n{OPTIONS}"
+SOURCE_WORDS = 60
+_NOW = datetime(2026, 1, 1, tzinfo=UTC)
 _SYLLABLES = ("ro", "ta", "mi", "sel", "von", "ker", "da", "lu", "pin", "est", "or", "ga", "ing")
 
 
@@ -48,17 +56,27 @@ def prose(words: int, random: Random) -> str:
 
 
 def figures(rounds: int) -> Iterator[str]:
-    """One line an answer length: median over ``rounds`` of the mean over the cases."""
-    yield f"{'words':>6}{'characters':>12}{'where':>8}{'CPU us':>9}{'ns/char':>9}"
+    """One line an answer length and kind: median over ``rounds`` of the mean over the cases."""
+    yield f"{'request':<14}{'words':>6}{'characters':>12}{'where':>8}{'CPU us':>9}{'ns/char':>9}"
     random = Random(7)
-    for words in ANSWER_WORDS:
-        answers = [prose(words, random) for _ in range(CASES)]
-        commands = [judge_command(QUESTION, answer) for answer in answers]
-        chars = sum(map(len, answers)) // CASES
-        where = "inline" if chars + len(QUESTION) <= INLINE_CHARS else "thread"
-        seconds = median(_seconds(commands) for _ in range(rounds))
-        per_char = seconds / (chars + len(QUESTION)) * 1e9
-        yield f"{words:>6}{chars:>12}{where:>8}{seconds * 1e6:>9.0f}{per_char:>9.0f}"
+    layers = CheapLayers(load_heads())
+    source = prose(SOURCE_WORDS, random)
+    kinds = {
+        "open": QUESTION,
+        "with a source": f"Answer by this text.\nContext: {source}\n\n{QUESTION[:74]}?",
+        "examination": EXAMINATION,
+    }
+    for kind, question in kinds.items():
+        for words in ANSWER_WORDS:
+            answers = [prose(words, random) for _ in range(CASES)]
+            commands = [_command(question, answer) for answer in answers]
+            chars = sum(map(len, answers)) // CASES
+            where = "inline" if chars + len(question) <= INLINE_CHARS else "thread"
+            seconds = median(_seconds(layers, commands) for _ in range(rounds))
+            per_char = seconds / (chars + len(question)) * 1e9
+            yield (
+                f"{kind:<14}{words:>6}{chars:>12}{where:>8}{seconds * 1e6:>9.0f}{per_char:>9.0f}"
+            )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -70,14 +88,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _seconds(commands: Sequence[Judge]) -> float:
-    scorer = RulesScorer()
+def _seconds(layers: CheapLayers, commands: Sequence[Judge]) -> float:
     repeats = max(1, MIN_CASES_A_ROUND // len(commands))
     started = process_time()
     for _ in range(repeats):
         for command in commands:
-            scorer.assess(command)
+            layers.assess(command)
     return (process_time() - started) / (repeats * len(commands))
+
+
+def _command(question: str, answer: str) -> Judge:
+    return Judge(
+        context=RequestContext(
+            request_id="00000000-0000-0000-0000-000000000000",
+            namespace="cost",
+            ingress="none",
+            accepted_at=_NOW,
+            deadline=_NOW,
+        ),
+        request=ChatRequest(model="auto", messages=(Message(role="user", content=question),)),
+        signals=Signals(
+            intent="simple", domain="general", complexity=0.5, urgency="normal", safety="safe"
+        ),
+        decision=RouteDecision(
+            route="cost",
+            revision="none",
+            target="none",
+            model="none",
+            reason="cost",
+            evaluator=Evaluator(min_score=8),
+        ),
+        model="none",
+        answer=Answer(text=answer),
+    )
 
 
 if __name__ == "__main__":

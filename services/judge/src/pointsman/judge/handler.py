@@ -1,4 +1,4 @@
-"""Judge one answer against its route's ``minScore``."""
+"""Judge an answer or a plan against its route's ``minScore``: cheap layers, then a critic."""
 
 from dataclasses import dataclass
 
@@ -8,19 +8,33 @@ from opentelemetry import trace
 from pointsman.contracts import telemetry
 from pointsman.contracts.errors import Rejected
 from pointsman.contracts.messages import Judge, Judged
-from pointsman.contracts.parts import Usage, Verdict
-from pointsman.judge.domain import JudgeUnavailable, Scorer, verdict_of
+from pointsman.contracts.parts import Evaluator, Usage, Verdict
+from pointsman.judge.domain import (
+    Assessment,
+    Critic,
+    JudgeUnavailable,
+    Scorer,
+    label_of,
+    reviewed,
+    unreviewed,
+    verdict_of,
+    wants_sibling,
+)
+from pointsman.judge.domain.rubric import CriticFailed
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Deps:
+    """``critic`` is asked only where a route names a model for it; None where none can be."""
+
     scorer: Scorer
+    critic: Critic | None = None
 
 
 async def judge(command: Judge, *, deps: Deps) -> Judged:
-    """Return accepted, low, or unjudged where the scorer failed; what follows is the flow's.
+    """Return accepted, low, unsure, or unjudged where scoring failed; what follows is the flow's.
 
     Raises: Rejected if the route asks for no judgement.
     """
@@ -28,14 +42,34 @@ async def judge(command: Judge, *, deps: Deps) -> Judged:
     if evaluator is None:
         raise Rejected("an answer to judge, by a route without evaluator")
     try:
-        score = await deps.scorer.score(command)
+        found = await deps.scorer.score(command)
     except JudgeUnavailable as error:
         log.warning("judge.unavailable", reason=error.reason, model=command.model)
         verdict, usage = Verdict(label="unjudged"), Usage(model="rules")
     else:
-        verdict, usage = verdict_of(score, min_score=evaluator.min_score), score.usage
+        found = await _settled(found, command, evaluator, deps.critic)
+        verdict = verdict_of(found, command, min_score=evaluator.min_score)
+        usage = found.usage
     _record(verdict)
-    return Judged(model=command.model, verdict=verdict, usage=usage)
+    return Judged(model=command.model, verdict=verdict, usage=usage, is_plan=command.is_plan)
+
+
+async def _settled(
+    found: Assessment, command: Judge, evaluator: Evaluator, critic: Critic | None
+) -> Assessment:
+    """Ask the critic where the cheap layers cannot tell and no cheaper second answer may."""
+    label = label_of(found, min_score=evaluator.min_score)
+    if label != "unsure" or evaluator.critic is None or wants_sibling(command, label):
+        return found
+    if critic is None:
+        return unreviewed(found, None)
+    ask = critic.review_plan if command.is_plan else critic.review
+    try:
+        said = await ask(command, model=evaluator.critic)
+    except CriticFailed as failure:
+        log.warning("judge.critic_failed", reason=failure.reason, critic=evaluator.critic)
+        return unreviewed(found, failure.usage)
+    return reviewed(found, said.review, said.usage)
 
 
 def _record(verdict: Verdict) -> None:

@@ -10,8 +10,8 @@ from typing import Final
 RUN_CHARS: Final = 700
 """Text that says nothing new, in one run, after which an answer is stopped.
 
-In the recorded answers no stated letter changes from 300 on (``task eval:judge`` prints what 700
-does). It is more because a long table, a refrain or boilerplate in code may repeat that much.
+Chosen on the development recordings, where it changes no stated letter (``task eval:judge``).
+Less would do there, but a table, a refrain or boilerplate in code may repeat as much.
 """
 OPTIONS_RUN_CHARS: Final = 6_000
 """The same for a run that names several things by one capital letter: it may still weigh them."""

@@ -104,6 +104,19 @@ def has_token(chunk: Chunk) -> bool:
     return False
 
 
+def text_chars(chunks: Iterable[Chunk]) -> int:
+    """How long the text is that some chunks add to the answer."""
+    return sum(
+        len(_words_of(choice)) for chunk in chunks for choice in chunk.get("choices", ())[:1]
+    )
+
+
+def _words_of(choice: Choice) -> str:
+    delta = choice.get("delta")
+    piece = (delta if delta is not None else choice.get("message")) or {}
+    return (piece.get("content") or "") + (piece.get("refusal") or "")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Tokens:
     input: int = 0
@@ -128,6 +141,7 @@ class Reading:
         self.response_model: str | None = None
         self.was_processed = True
         self._prompt_chars = prompt_chars
+        self.text_chars = 0
         self._answer_chars = 0
         self._words: list[str] = []
         self._calls: dict[int, _Call] = {}
@@ -163,9 +177,10 @@ class Reading:
         piece = delta if delta is not None else choice.get("message")
         if not piece:
             return
-        words = (piece.get("content") or "") + (piece.get("refusal") or "")
+        words = _words_of(choice)
         if words:
             self._words.append(words)
+            self.text_chars += len(words)
         thoughts = piece.get("reasoning_content") or piece.get("reasoning") or ""
         self._answer_chars += len(words) + len(thoughts)
         fragments = piece.get("tool_calls")

@@ -7,7 +7,7 @@ from typing import Any
 
 from pointsman.contracts.chat import JsonObject
 from pointsman.contracts.messages import Judge
-from pointsman.contracts.parts import ToolRun
+from pointsman.contracts.parts import Candidate, ToolRun
 from pointsman.judge.domain.text import Wording, clipped, stems, without_code, words
 
 SchemaCheck = Callable[[JsonObject, Any], str | None]
@@ -82,6 +82,20 @@ class Case:
 def case_of(command: Judge, check_schema: SchemaCheck) -> Case:
     ours = tuple(run.output for run in command.tool_runs if run.status == "ok")
     return Case(command=command, outputs=ours + _client_outputs(command), check_schema=check_schema)
+
+
+def exchanged(command: Judge) -> Judge:
+    """The same with the second answer in the place of the first, which is then the second."""
+    second, *others = command.siblings
+    first = Candidate(model=command.model, answer=command.answer, tool_runs=command.tool_runs)
+    return command.model_copy(
+        update={
+            "model": second.model,
+            "answer": second.answer,
+            "tool_runs": second.tool_runs,
+            "siblings": (first, *others),
+        }
+    )
 
 
 def _client_outputs(command: Judge) -> tuple[str, ...]:

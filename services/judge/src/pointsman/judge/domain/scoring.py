@@ -1,15 +1,14 @@
-"""From rules to a score, from a score to a verdict, and the port of whoever scores.
+"""From rules to a score.
 
 The score is 10 less the penalties of the rules that found something, never below 0. ``minScore`` 8
 therefore forgives blemishes and stops what a reader would send back.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from functools import cache
 
-from pointsman.contracts.messages import Judge
-from pointsman.contracts.parts import Check, Usage, Verdict
+from pointsman.contracts.parts import Check, Usage
 from pointsman.judge.domain import form, substance
 from pointsman.judge.domain.case import Case
 from pointsman.judge.domain.fault import Fault
@@ -17,32 +16,14 @@ from pointsman.judge.domain.fault import Fault
 BEST = 10.0
 
 
-class JudgeUnavailable(Exception):
-    """Whoever scores cannot; ``reason`` is for operators and holds no prompt and no answer."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-
 @dataclass(frozen=True, kw_only=True)
 class Score:
-    """What a scorer found: 0 to 10, by which checks, what to do better, and what it cost."""
+    """What the rules found: 0 to 10, by which checks, what to do better, and what it cost."""
 
     value: float
     checks: tuple[Check, ...] = ()
     critique: str = ""
     usage: Usage = field(default_factory=lambda: Usage(model="rules"))
-
-
-class Scorer(Protocol):
-    async def score(self, command: Judge) -> Score:
-        """Return the score of the command's answer.
-
-        A scorer that calls a model bounds the call by the request's deadline.
-        Raises: JudgeUnavailable if it cannot tell; never a made-up score.
-        """
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,15 +54,16 @@ CALL_RULES: tuple[Rule, ...] = (Rule(name="tool_calls", find=form.wrong_calls, p
 """For an answer that calls the client's tools: there is no text to judge yet."""
 
 
-_PASSED = {rule.name: Check(name=rule.name, passed=True) for rule in (*RULES, *CALL_RULES)}
-
-
 def score_case(case: Case) -> Score:
     """Apply the rules, in the table's order."""
-    rules = CALL_RULES if case.command.answer.tool_calls else RULES
+    return score_by(CALL_RULES if case.command.answer.tool_calls else RULES, case)
+
+
+def score_by(rules: Sequence[Rule], case: Case) -> Score:
+    """Apply some rules: 10 less their penalties, never below 0."""
     found = [(rule, rule.find(case)) for rule in rules]
     checks = tuple(
-        _PASSED[rule.name]
+        _passed(rule.name)
         if fault is None
         else Check(name=rule.name, passed=False, penalty=round(rule.penalty * fault.severity, 2))
         for rule, fault in found
@@ -94,11 +76,7 @@ def score_case(case: Case) -> Score:
     )
 
 
-def verdict_of(score: Score, *, min_score: float) -> Verdict:
-    """Compare with the route's ``minScore``: at it or above is accepted."""
-    return Verdict(
-        label="accepted" if score.value >= min_score else "low",
-        score=score.value,
-        checks=score.checks,
-        critique=score.critique,
-    )
+@cache
+def _passed(name: str) -> Check:
+    """One value a rule: making them anew is a tenth of what the rules cost."""
+    return Check(name=name, passed=True)

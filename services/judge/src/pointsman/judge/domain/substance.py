@@ -8,6 +8,7 @@ from typing import Any
 from pointsman.judge.domain.case import Case
 from pointsman.judge.domain.fault import Fault
 from pointsman.judge.domain.requests import Part, parts_of
+from pointsman.judge.domain.sources import FEWEST_WORDS, GIVES_SOURCE
 from pointsman.judge.domain.text import (
     LIST_ITEM,
     STOPWORDS,
@@ -32,12 +33,6 @@ _LIST_NUMBER = re.compile(r"^\s*(?:#+\s*)?(?:step\s+)?\d{1,3}[.):]\s", re.MULTIL
 _COMPUTES = Wording(
     r"\b(?:calculate|compute|how (?:many|much|long|far|old)|estimate|solve|total|sum|average|mean"
     r"|percent(?:age)?|convert|ratio|difference|forecast|predict|interest|probability)\b"
-)
-_GIVES_SOURCE = Wording(
-    r"\b(?:context|passage|article|document|excerpt|transcript)\b\s*:"
-    r"|\b(?:according to|based (?:only |solely )?on|using only|from)\s+"
-    r"(?:only\s+)?(?:the|this|these)\s+"
-    r"(?:following|above|below|given|provided|text|passage|context|document|article|information|table)"
 )
 _SMALL = 12
 """Whole numbers up to here count and order things; they need no source."""
@@ -201,7 +196,7 @@ def _top_level(lines: list[str]) -> int:
 def _has_source(case: Case) -> bool:
     if any(output.strip() for output in case.outputs):
         return True
-    return len(words(case.prompt)) >= 25 and _GIVES_SOURCE.is_in(case.prompt)
+    return len(words(case.prompt)) >= FEWEST_WORDS and GIVES_SOURCE.is_in(case.prompt)
 
 
 def _value(text: str) -> float:

@@ -1,40 +1,8 @@
-"""The scorer of this service: the rules, with a JSON Schema validator.
+"""Applies a JSON Schema to a value. The schema is a client's or a tool's: nothing is fetched."""
 
-Short cases are scored at once, long ones off the event loop.
-"""
-
-import asyncio
-from typing import Any, Final
+from typing import Any
 
 from pointsman.contracts.chat import JsonObject
-from pointsman.contracts.messages import Judge
-from pointsman.judge.domain import Score, case_of, score_case
-
-INLINE_CHARS: Final = 4_000
-"""Text that is scored at once: about a millisecond (``python -m pointsman.judge.cost``). A thread
-costs a tenth of that, and a turn of the interpreter that the event loop then waits for."""
-
-
-class RulesScorer:
-    """Deterministic checks; costs nothing and never fails."""
-
-    async def score(self, command: Judge) -> Score:
-        # The first schema is slow to apply: it loads its library.
-        has_schema = "json_schema" in (command.request.response_format or ())
-        if not has_schema and _chars(command) <= INLINE_CHARS:
-            return self.assess(command)
-        return await asyncio.to_thread(self.assess, command)
-
-    def assess(self, command: Judge) -> Score:
-        """Score without an event loop."""
-        return score_case(case_of(command, schema_violation))
-
-
-def _chars(command: Judge) -> int:
-    """How much text the rules read."""
-    asked = sum(len(message.text) for message in command.request.messages)
-    told = sum(len(run.output) for run in command.tool_runs)
-    return asked + told + len(command.answer.text)
 
 
 def schema_violation(schema: JsonObject, value: Any) -> str | None:

@@ -28,6 +28,9 @@ from pointsman.contracts.parts import Candidate, Evaluator, Plan, RouteDecision,
 
 PLAN_REJECTED = "plan_rejected"
 
+CLEARLY = 1.5
+"""Points an earlier answer must be ahead to be returned in the place of a stronger model's."""
+
 
 def after_executor(command: Execute, fact: Executed) -> Steps:
     """Return what follows an attempt: its judgement, the next model, or the end."""
@@ -266,7 +269,7 @@ def _unjudged(command: Judge, verdict: Verdict, evaluator: Evaluator, history: H
 
 
 def _better(command: Judge, verdict: Verdict) -> Candidate:
-    """The answer just judged, or the one before if that one scored higher."""
+    """The answer just judged, or the one before if that one scored clearly higher."""
     now = Candidate(
         model=command.model,
         answer=command.answer,
@@ -274,7 +277,7 @@ def _better(command: Judge, verdict: Verdict) -> Candidate:
         tool_runs=command.tool_runs,
     )
     before = command.previous
-    return now if before is None or _score(before) <= _score(now) else before
+    return now if before is None or _score(before) - _score(now) <= CLEARLY else before
 
 
 def _score(candidate: Candidate) -> float:

@@ -123,7 +123,10 @@ def _learned(case: Case, acceptance: Acceptance) -> float:
     signs, *siblings = _signs(case)
     signals = case.command.signals
     is_known = "ease" in signals.confidence or "gain" in signals.confidence
-    expected = _Expected(weak=signals.ease, strong=min(1.0, signals.ease + signals.gain))
+    strong = min(1.0, signals.ease + signals.gain)
+    # What was expected of whoever wrote this: a stronger model was asked because more was.
+    is_escalated = case.command.model in case.command.decision.escalations
+    expected = _Expected(weak=strong if is_escalated else signals.ease, strong=strong)
     gain = expected if is_known else None
     sibling = siblings[0] if siblings else None
     return log_odds(acceptance.probability(signs, gain=gain, agreement=sibling))

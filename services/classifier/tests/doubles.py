@@ -10,7 +10,8 @@ import numpy as np
 
 from pointsman.classifier.adapters import read_prototype_groups
 from pointsman.classifier.domain.ports import DIMENSIONS, Array
-from pointsman.classifier.domain.prototypes import Prototypes, prototypes
+from pointsman.classifier.domain.prototypes import prototypes
+from pointsman.classifier.domain.reading import Known
 from pointsman.contracts.chat import ChatRequest
 from pointsman.contracts.messages import Classify
 from pointsman.contracts.parts import RequestContext
@@ -90,10 +91,11 @@ def registry() -> ModelRegistry:
     return ModelRegistry.model_validate(yaml.safe_load(REGISTRY))
 
 
-def known() -> Prototypes:
-    """The shipped prototypes, in the double's vectors."""
+def known() -> Known:
+    """The shipped prototypes, in the double's vectors, and no learned scorer."""
     groups = read_prototype_groups()
-    return prototypes(groups, np.stack([_vector(t) for group in groups for t in group.texts]))
+    vectors = np.stack([_vector(t) for group in groups for t in group.texts])
+    return Known(prototypes=prototypes(groups, vectors))
 
 
 def classify_command(*user_turns: str, suspicious: bool = False, **request: Any) -> Classify:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 import numpy as np
-from measure_signals import EMBEDDER, SETS, sample
+from measure_signals import EMBEDDER, SETS, asked, sample, shipped
 
 from pointsman.classifier.adapters import read_prototype_groups
 from pointsman.classifier.domain.ports import Array
@@ -67,9 +67,11 @@ def read_all(
     texts: Sequence[str], embed: Embed, route: RouteRevision, registry: ModelRegistry
 ) -> tuple[Array, list[Read]]:
     groups = read_prototype_groups()
-    known = prototypes(groups, embed([text for group in groups for text in group.texts]))
+    known = shipped(prototypes(groups, embed([text for group in groups for text in group.texts])))
     vectors = embed([embedded_part(text) for text in texts])
-    signals = [read_signals(t, vector, known) for t, vector in zip(texts, vectors, strict=True)]
+    signals = [
+        read_signals(asked(t), t, vector, known) for t, vector in zip(texts, vectors, strict=True)
+    ]
     return vectors, [
         Read(
             signals=one,

@@ -18,10 +18,13 @@ from typing import Any, Literal
 import click
 import numpy as np
 
-from pointsman.classifier.adapters import BatchEmbedder, open_prototypes
+from pointsman.classifier.adapters import BatchEmbedder, open_prototypes, read_heads
 from pointsman.classifier.domain.prototypes import Prototypes
+from pointsman.classifier.domain.reading import Known
 from pointsman.classifier.domain.signals import read_signals
 from pointsman.classifier.domain.wording import embedded_part
+from pointsman.classifier.settings import Settings
+from pointsman.contracts.chat import ChatRequest, Message
 from pointsman.contracts.parts import Signals
 from pointsman.embedding import open_encoder
 
@@ -79,6 +82,17 @@ SETS = (
 )
 
 
+def asked(text: str) -> ChatRequest:
+    """A request of one user, who says this."""
+    return ChatRequest(model="auto", messages=(Message(role="user", content=text),))
+
+
+def shipped(known: Prototypes) -> Known:
+    """The sentences, with the scorers that the package ships."""
+    heads = read_heads(Settings().heads_dir)
+    return Known(prototypes=known, intents=heads.intents, gain=heads.gain)
+
+
 def half_of(text: str) -> Half:
     even = hashlib.sha256(f"x{text}".encode()).digest()[0] % 2 == 0
     return "development" if even else "held-out"
@@ -105,19 +119,17 @@ def auroc(scores: Sequence[float], labels: Sequence[bool]) -> float:
 async def measure(folder: Path, half: Half, rows: int) -> None:
     async with open_encoder(EMBEDDER, cached_vectors=0) as encoder:
         with TemporaryDirectory() as state_dir:
-            known = await open_prototypes(encoder, Path(state_dir))
+            known = shipped(await open_prototypes(encoder, Path(state_dir)))
         await _print(folder, half, rows, encoder, known)
 
 
-async def _print(
-    folder: Path, half: Half, rows: int, encoder: BatchEmbedder, known: Prototypes
-) -> None:
+async def _print(folder: Path, half: Half, rows: int, encoder: BatchEmbedder, known: Known) -> None:
     right: list[float] = []
     for data_set in SETS:
         pairs = sample(folder, data_set, half, rows)
         vectors = await encoder.embed_all([embedded_part(text) for text, _ in pairs])
         read = [
-            read_signals(text, vector, known)
+            read_signals(asked(text), text, vector, known)
             for (text, _), vector in zip(pairs, vectors, strict=True)
         ]
         share = _share(read, data_set.intent or "complex")

@@ -1,13 +1,15 @@
 """The handler: one command in, one fact out."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from pointsman.classifier.domain.ports import DIMENSIONS
 from pointsman.classifier.handler import Deps, classify
-from pointsman.contracts.errors import Rejected
+from pointsman.contracts.errors import ErrorCode, Rejected
 
-from .doubles import FixedRoute, WordHashEmbedder, classify_command, known, registry
+from .doubles import ROUTE, FixedRoute, WordHashEmbedder, classify_command, known, registry
 
 TOOLS = [{"type": "function", "function": {"name": "mine"}}]
 
@@ -16,7 +18,7 @@ TOOLS = [{"type": "function", "function": {"name": "mine"}}]
 def deps() -> Deps:
     return Deps(
         embedder=WordHashEmbedder(),
-        prototypes=known(),
+        known=known(),
         route=FixedRoute(),
         registry=registry(),
     )
@@ -55,7 +57,7 @@ async def test_the_request_is_embedded_once_and_its_vector_travels(deps: Deps) -
         classify_command("Change my account password"),
         deps=Deps(
             embedder=embedder,
-            prototypes=deps.prototypes,
+            known=deps.known,
             route=deps.route,
             registry=deps.registry,
         ),
@@ -86,3 +88,26 @@ async def test_a_model_nobody_registered_can_never_succeed(deps: Deps) -> None:
 async def test_a_suspicious_request_says_so(deps: Deps) -> None:
     fact = await classify(classify_command("Hello", suspicious=True), deps=deps)
     assert fact.signals.safety == "suspicious"
+
+
+async def test_data_that_may_go_nowhere_goes_nowhere(deps: Deps) -> None:
+    europe = ROUTE.replace(
+        "condition: intent == simple}", "condition: intent == simple, constraints: {regions: [eu]}}"
+    )
+    refusing = replace(deps, route=FixedRoute(europe))
+    fact = await classify(classify_command("Change my account password"), deps=refusing)
+    assert fact.refused is ErrorCode.NO_ELIGIBLE_MODEL
+    assert {(left.model, left.reason) for left in fact.decision.excluded} == {
+        ("small", "region"),
+        ("large", "region"),
+    }
+
+
+async def test_what_was_decided_from_is_kept_so_that_it_can_be_decided_again(deps: Deps) -> None:
+    named = ROUTE.replace("intent == simple", "intent == simple and metadata.team != 'x'")
+    naming = replace(deps, route=FixedRoute(named))
+    command = classify_command("Change my account password")
+    metadata = {"team": "billing", "secret": "s3cr3t"}
+    asked = command.request.model_copy(update={"metadata": metadata})
+    fact = await classify(command.model_copy(update={"request": asked}), deps=naming)
+    assert fact.inputs.metadata == {"team": "billing"}

@@ -89,7 +89,11 @@ def test_urgency_is_what_the_words_say(text: str, expected: str) -> None:
 async def test_safety_is_what_the_safety_stage_said(suspicious: bool, expected: str) -> None:
     for text in ("Hello", ""):
         vector = await WordHashEmbedder().embed(text)
-        assert read_signals(text, vector, known(), is_suspicious=suspicious).safety == expected
+        command = classify_command(text, suspicious=suspicious)
+        found = read_signals(
+            command.request, text, vector, known(), is_suspicious=command.is_suspicious
+        )
+        assert found.safety == expected
 
 
 @pytest.mark.parametrize(
@@ -98,10 +102,11 @@ async def test_safety_is_what_the_safety_stage_said(suspicious: bool, expected: 
 )
 async def test_any_text_has_signals(text: str) -> None:
     request: dict[str, Any] = {"messages": [{"role": "user", "content": text}]}
-    read = request_text(classify_command(**request).request)
+    command = classify_command(**request)
+    read = request_text(command.request)
     vector = await WordHashEmbedder().embed(read)
-    first = read_signals(read, vector, known())
-    assert first == read_signals(read, vector, known())
+    first = read_signals(command.request, read, vector, known())
+    assert first == read_signals(command.request, read, vector, known())
     assert set(first.confidence) <= set(type(first).model_fields)
 
 

@@ -1,10 +1,11 @@
-"""The classifier's rim: the embedding model, the route file, the prototypes and their cache."""
+"""The classifier's rim: the embedding model, the route file, the prototypes, the scorers' files."""
 
 import asyncio
 import hashlib
 import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import timedelta
 from importlib.resources import files
 from pathlib import Path
@@ -15,12 +16,16 @@ import structlog
 import yaml
 from pydantic import TypeAdapter
 
+from pointsman.classifier.domain.gain import Gain
 from pointsman.classifier.domain.ports import DIMENSIONS, Array
 from pointsman.classifier.domain.prototypes import PrototypeGroup, Prototypes, prototypes
 from pointsman.classifier.domain.wording import embedded_part
 from pointsman.embedding import Encoder
 from pointsman.routes.registry import ModelRegistry
 from pointsman.routes.source import MAX_CHARACTERS, InvalidRoute, RouteFile, RouteRevision
+from pointsman.scorers.intent_file import read_intents
+from pointsman.scorers.intents import IntentHead
+from pointsman.scorers.scorer_file import InvalidScorerFile, read_scorer
 
 log = structlog.get_logger()
 
@@ -102,6 +107,39 @@ def _write_vectors(path: Path, vectors: Array) -> None:
         with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as file:
             np.save(file, vectors, allow_pickle=False)
         Path(file.name).replace(path)
+
+
+# --- the learned scorers -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heads:
+    """The learned scorers that were found. One that is absent is None."""
+
+    intents: IntentHead | None = None
+    gain: Gain | None = None
+
+
+def read_heads(folder: Path) -> Heads:
+    """Return the scorers of ``intents.npz`` and ``gain.npz`` in a folder.
+
+    Raises: InvalidScorerFile for a file that is there and holds no scorer.
+    """
+    return Heads(intents=_intents(folder / "intents.npz"), gain=_gain(folder / "gain.npz"))
+
+
+def _intents(path: Path) -> IntentHead | None:
+    return read_intents(path) if path.is_file() else None
+
+
+def _gain(path: Path) -> Gain | None:
+    if not path.is_file():
+        return None
+    arrays = read_scorer(path)
+    try:
+        return Gain.from_arrays(arrays)
+    except (KeyError, ValueError) as error:
+        raise InvalidScorerFile(path, f"no gain scorer: {error}") from error
 
 
 # --- the route file ------------------------------------------------------------------------------

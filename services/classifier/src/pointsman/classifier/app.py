@@ -5,7 +5,10 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 
-from pointsman.classifier.adapters import MiniLm, WatchedRoute, open_prototypes
+import structlog
+
+from pointsman.classifier.adapters import Heads, MiniLm, WatchedRoute, open_prototypes, read_heads
+from pointsman.classifier.domain.reading import Known
 from pointsman.classifier.handler import Deps, classify
 from pointsman.classifier.settings import Settings
 from pointsman.embedding import open_encoder
@@ -13,26 +16,30 @@ from pointsman.routes.registry import ModelRegistry, load_registry
 from pointsman.runtime.bus import Bus
 from pointsman.runtime.service import Service
 
+log = structlog.get_logger()
+
 
 def build(settings: Settings) -> Service[Deps]:
     """Return the classifier; its model is loaded when its resources are entered.
 
-    Raises: InvalidRegistry, InvalidRoute for files that cannot be used.
+    Raises: InvalidRegistry, InvalidRoute, InvalidScorerFile for files that cannot be used.
     """
     registry = load_registry(settings.registry_path)
+    heads = read_heads(settings.heads_dir)
+    log.info("heads.read", intents=heads.intents is not None, gain=heads.gain is not None)
     route = WatchedRoute.open(settings.route_path, registry)
     return Service(
         name="classifier",
         settings=settings,
         handle=classify,
-        resources=partial(_resources, settings, registry, route),
+        resources=partial(_resources, settings, registry, route, heads),
         problems=_problems,
     )
 
 
 @asynccontextmanager
 async def _resources(
-    settings: Settings, registry: ModelRegistry, route: WatchedRoute, _: Bus
+    settings: Settings, registry: ModelRegistry, route: WatchedRoute, heads: Heads, _: Bus
 ) -> AsyncGenerator[Deps]:
     folder = settings.embedder_dir
     opening = open_encoder(
@@ -40,11 +47,15 @@ async def _resources(
     )
     async with opening as encoder:
         embedder = MiniLm(encoder)
-        prototypes = await open_prototypes(encoder, settings.state_dir)
+        known = Known(
+            prototypes=await open_prototypes(encoder, settings.state_dir),
+            intents=heads.intents,
+            gain=heads.gain,
+        )
         async with asyncio.TaskGroup() as group:
             polling = group.create_task(route.poll(settings.route_poll_interval))
             try:
-                yield Deps(embedder=embedder, prototypes=prototypes, route=route, registry=registry)
+                yield Deps(embedder=embedder, known=known, route=route, registry=registry)
             finally:
                 polling.cancel()
 

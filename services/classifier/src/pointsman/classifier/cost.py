@@ -18,11 +18,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from pointsman.classifier.adapters import read_prototype_groups
-from pointsman.classifier.domain.features import features, urgency
+from pointsman.classifier.adapters import Heads, read_heads, read_prototype_groups
+from pointsman.classifier.domain.features import features
 from pointsman.classifier.domain.ports import DIMENSIONS, Array
 from pointsman.classifier.domain.prototypes import prototypes
-from pointsman.classifier.domain.signals import read_signals
+from pointsman.classifier.domain.reading import Known, read
+from pointsman.classifier.domain.signals import read_signals, signals_of
 from pointsman.classifier.domain.wording import request_text
 from pointsman.classifier.handler import Deps, classify
 from pointsman.classifier.settings import Settings
@@ -35,7 +36,9 @@ from pointsman.routes.source import RouteRevision, load_route
 
 LENGTHS: Final = (50, 220, 1_000, 10_000, 100_000)
 REPEATS: Final = 20
-STAGES: Final = ("text", "features", "prototypes", "signals", "decide", "all")
+STAGES: Final = (
+    "text", "features", "prototypes", "intents", "gain", "rows", "signals", "decide", "all",
+)  # fmt: skip
 HEADING: Final = "characters " + " ".join(f"{name:>10}" for name in STAGES)
 
 
@@ -71,7 +74,7 @@ def unit_vectors(rows: int, *, seed: int) -> Array:
 class Cost:
     """One row of the table: milliseconds of CPU a request, the median over the prompts.
 
-    ``signals`` has features and prototypes in it, ``all`` is the handler from command to fact.
+    ``signals`` is features to rows, ``all`` is the handler from command to fact.
     """
 
     characters: int
@@ -82,13 +85,17 @@ class Cost:
         return f"{self.characters:>10} {cells}"
 
 
-def open_deps(route_path: Path, registry_path: Path) -> Deps:
+def open_deps(route_path: Path, registry_path: Path, heads: Heads) -> Deps:
     """Return what the handler needs, with the shipped sentences and no model."""
     registry = load_registry(registry_path)
     groups = read_prototype_groups()
     return Deps(
         embedder=AtHand(),
-        prototypes=prototypes(groups, unit_vectors(sum(len(g.texts) for g in groups), seed=0)),
+        known=Known(
+            prototypes=prototypes(groups, unit_vectors(sum(len(g.texts) for g in groups), seed=0)),
+            intents=heads.intents,
+            gain=heads.gain,
+        ),
         route=FixedRoute(current=load_route(route_path.read_text(encoding="utf-8"))),
         registry=registry,
     )
@@ -106,12 +113,17 @@ def measured(deps: Deps, prompts: Sequence[str]) -> Cost:
 def _stages(deps: Deps, command: Classify) -> dict[str, float]:
     text = request_text(command.request)
     vector = unit_vectors(1, seed=1)[0]
-    signals = read_signals(text, vector, deps.prototypes)
+    known, request = deps.known, command.request
+    signals = read_signals(request, text, vector, known)
+    reading = read(request, text, vector, known)
     runs: dict[str, Callable[[], object]] = {
         "text": lambda: request_text(command.request),
-        "features": lambda: (features(text), urgency(text)),
-        "prototypes": lambda: deps.prototypes.nearness(vector),
-        "signals": lambda: read_signals(text, vector, deps.prototypes),
+        "features": lambda: features(text),
+        "prototypes": lambda: known.prototypes.nearness(vector),
+        "intents": lambda: known.intents and known.intents.read(vector, text),
+        "gain": lambda: known.gain and known.gain.predict(vector, text),
+        "rows": lambda: signals_of(reading),
+        "signals": lambda: read_signals(request, text, vector, known),
         "decide": lambda: decide(deps.route.current, deps.registry, signals, request_id="r"),
         "all": lambda: _finished(classify(command, deps=deps)),
     }
@@ -169,9 +181,9 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if not (options.data / "replay.jsonl.gz").is_file():
         raise SystemExit(f"{options.data}: no replay.jsonl.gz here; nothing was measured")
-    deps = open_deps(options.route, options.registry)
+    deps = open_deps(options.route, options.registry, read_heads(settings.heads_dir))
     _say(f"ms of CPU a request with its vector at hand: best of {REPEATS}, median of the prompts")
-    _say("signals = features + prototypes + the verdict; all = from command to fact")
+    _say("signals = features + prototypes + intents + gain + rows; all = from command to fact")
     _say(HEADING)
     for length in options.lengths:
         _say(str(measured(deps, read_prompts(options.data, length, options.prompts))))

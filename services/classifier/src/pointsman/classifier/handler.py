@@ -5,14 +5,18 @@ from dataclasses import dataclass
 from opentelemetry import trace
 
 from pointsman.classifier.domain.ports import Array, Embedder, RouteSource
-from pointsman.classifier.domain.prototypes import Prototypes
+from pointsman.classifier.domain.reading import Known
 from pointsman.classifier.domain.signals import read_signals
 from pointsman.classifier.domain.wording import request_text
 from pointsman.contracts import telemetry
-from pointsman.contracts.errors import Rejected
+from pointsman.contracts.errors import ErrorCode, Rejected
 from pointsman.contracts.messages import Classified, Classify
-from pointsman.routes.decision import decide
+from pointsman.contracts.parts import RouteDecision
+from pointsman.routes.asking import TOOL_USE, Asking
+from pointsman.routes.choice import NoEligibleModel
+from pointsman.routes.decision import decide_for
 from pointsman.routes.registry import ModelRegistry, UnknownModel
+from pointsman.routes.source import RouteRevision
 
 tracer = trace.get_tracer(__name__)
 
@@ -20,7 +24,7 @@ tracer = trace.get_tracer(__name__)
 @dataclass(frozen=True, kw_only=True)
 class Deps:
     embedder: Embedder
-    prototypes: Prototypes
+    known: Known
     route: RouteSource
     registry: ModelRegistry
 
@@ -34,23 +38,47 @@ async def classify(command: Classify, *, deps: Deps) -> Classified:
     request = command.request
     text = request_text(request)
     vector = await _embed(text, deps.embedder)
-    signals = read_signals(text, vector, deps.prototypes, is_suspicious=command.is_suspicious)
+    signals = read_signals(request, text, vector, deps.known, is_suspicious=command.is_suspicious)
+    revision = deps.route.current
+    asking = Asking.of(
+        revision.route,
+        signals,
+        request_id=command.context.request_id,
+        requested_model=request.model,
+        has_own_tools=bool(request.tools) or request.tool_choice == "none",
+        namespace=command.context.namespace,
+        metadata=request.metadata,
+        conversation_id=request.conversation_id,
+        needs=(TOOL_USE,) if request.tools else (),
+    )
+    refused = None
     try:
-        decision = decide(
-            deps.route.current,
-            deps.registry,
-            signals,
-            request_id=command.context.request_id,
-            requested_model=request.model,
-            has_own_tools=bool(request.tools) or request.tool_choice == "none",
-        )
+        decision = decide_for(revision, deps.registry, asking)
     except UnknownModel as error:
         raise Rejected(str(error)) from error
+    except NoEligibleModel as error:
+        decision, refused = _undecided(revision, request.model, error), ErrorCode.NO_ELIGIBLE_MODEL
     span = trace.get_current_span()
     span.set_attribute(telemetry.ROUTE_REVISION, decision.revision)
     span.set_attribute(telemetry.ROUTE_TARGET, decision.target)
     return Classified(
-        signals=signals, decision=decision, vector=vector.astype("<f4", copy=False).tobytes()
+        signals=signals,
+        decision=decision,
+        inputs=asking.inputs,
+        refused=refused,
+        vector=vector.astype("<f4", copy=False).tobytes(),
+    )
+
+
+def _undecided(revision: RouteRevision, asked: str, error: NoEligibleModel) -> RouteDecision:
+    """What the route came to for a request that no model may see."""
+    return RouteDecision(
+        route=revision.route.name,
+        revision=revision.revision,
+        target="",
+        model=asked,
+        reason="no model meets the regions and compliance asked for",
+        excluded=error.excluded,
     )
 
 

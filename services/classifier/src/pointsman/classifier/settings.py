@@ -25,6 +25,11 @@ class Settings(ServiceSettings):
         gt=timedelta(0),
         description="How often the route file is looked at; a change waits at most this long.",
     )
+    heads_dir: Path = Field(
+        default=Path(__file__).parent / "weights",
+        description="Folder of the learned scorers, intents.npz and gain.npz; "
+        "one that is absent leaves its signals at their defaults.",
+    )
     embedder_dir: Path = Field(
         default_factory=lambda known: known["state_dir"] / "embedder",
         validation_alias="POINTSMAN_EMBEDDER_DIR",

@@ -28,13 +28,17 @@ NEIGHBOURS = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Nearness:
-    """How near one request is to each kind of sentence: the mean cosine of the nearest few."""
+    """How near one request is to each kind of sentence: the mean cosine of the nearest few.
+
+    ``nearest`` is the cosine of the nearest sentence of all.
+    """
 
     domains: Mapping[str, float]
     complex: float
     simple: float
     with_tools: float
     without_tools: float
+    nearest: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +68,7 @@ class Prototypes:
             simple=means[-3],
             with_tools=means[-2],
             without_tools=means[-1],
+            nearest=float(cosines.max()),
         )
 
 

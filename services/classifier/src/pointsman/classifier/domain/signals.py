@@ -1,97 +1,122 @@
-"""The verdict: a request's signals from its words, its vector and the prototypes.
+"""The signals of a request: a row each, of a name and the function that reads it.
 
-Owns the weights and where they come from.
+A new signal is a function of a ``Reading``, a row in ``SIGNALS`` and a field of
+``contracts.parts.Signals``; conditions can name it at once.
 """
 
-import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
 
 from pointsman.classifier.domain import features
+from pointsman.classifier.domain.complexity import tool_need_of
+from pointsman.classifier.domain.extent import context_tokens, modality
+from pointsman.classifier.domain.languages import UNKNOWN, language
+from pointsman.classifier.domain.novelty import novelty
 from pointsman.classifier.domain.ports import Array
-from pointsman.classifier.domain.prototypes import Prototypes
+from pointsman.classifier.domain.reading import Known, Reading, read
+from pointsman.classifier.domain.subjects import GENERAL, domain, topic
+from pointsman.classifier.domain.waiting import criticality
+from pointsman.contracts.chat import ChatRequest
 from pointsman.contracts.parts import Signals
 
-# Log-odds of "complex": logistic regression (L2) on the prototypes, each left out of its own
-# neighbourhood, and on the development half of tests/measure_signals.py; rounded. That file
-# measures the other half.
-_COMPLEX_BIAS = -4.0
-_COMPLEX_NEARNESS = 20.0
-_COMPLEX_WEIGHTS: Mapping[str, float] = {
-    "length": 1.3,
-    "reasoning": 2.0,
-    "problem": 1.5,
-    "constraints": 0.4,
-    "scope": 1.0,
-    "options": 0.8,
-    "math": 1.3,
-    "code": 0.3,
-    "numbers": 0.7,
-}
+Value = str | float
+Told = tuple[Value, float]
+"""A signal's value and how sure it is, 0 to 1."""
 
-# Log-odds of "needs tools": even where both kinds of sentence are equally near. The slope is set by
-# hand: a lead of 0.2 in cosine has left no doubt.
-_TOOLS_BIAS = 0.0
-_TOOLS_NEARNESS = 14.0
 
-# Below this cosine to its nearest sentences a request belongs to no domain.
-_DOMAIN_FROM = 0.25
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """How one signal is read. ``without_words`` is its value where the user said nothing."""
+
+    read: Callable[[Reading], Told]
+    without_words: Value | None = None
+
+
+def _sure_of(probability: float) -> float:
+    return round(abs(2 * probability - 1), 4)
+
+
+def _intent(reading: Reading) -> Told:
+    return (
+        "complex" if reading.complexity >= 0.5 else "simple",
+        _sure_of(reading.complexity),
+    )
+
+
+def _complexity(reading: Reading) -> Told:
+    return reading.complexity, _sure_of(reading.complexity)
+
+
+def _tool_need(reading: Reading) -> Told:
+    need = tool_need_of(reading.near)
+    return need, _sure_of(need)
+
+
+def _safety(reading: Reading) -> Told:
+    return "suspicious" if reading.is_suspicious else "safe", 1.0
+
+
+def _gain(reading: Reading) -> Told:
+    if reading.estimate is None:
+        return 0.0, 0.0
+    return _probability(reading.estimate.gain), _familiarity(reading)
+
+
+def _ease(reading: Reading) -> Told:
+    if reading.estimate is None:
+        return 0.5, 0.0
+    return _probability(reading.estimate.weak), _familiarity(reading)
+
+
+def _probability(value: float) -> float:
+    return round(max(0.0, min(1.0, value)), 4)
+
+
+def _familiarity(reading: Reading) -> float:
+    # What was learned from known requests says little of one that is like none of them.
+    return round(1 - novelty(reading)[0], 4)
+
+
+SIGNALS: Final[Mapping[str, Row]] = MappingProxyType(
+    {
+        "intent": Row(read=_intent, without_words="simple"),
+        "domain": Row(read=domain, without_words=GENERAL),
+        "topic": Row(read=topic, without_words=""),
+        "complexity": Row(read=_complexity, without_words=0.0),
+        "urgency": Row(read=lambda reading: features.urgency(reading.text), without_words="normal"),
+        "criticality": Row(read=lambda reading: criticality(reading.request)),
+        "safety": Row(read=_safety),
+        "tool_need": Row(read=_tool_need, without_words=0.0),
+        "language": Row(read=lambda reading: language(reading.text), without_words=UNKNOWN),
+        # Counted, but by a rule of thumb: see ``extent``.
+        "context_tokens": Row(read=lambda reading: (context_tokens(reading.request), 0.7)),
+        "modality": Row(read=lambda reading: (modality(reading.request), 1.0)),
+        "novelty": Row(read=novelty, without_words=0.0),
+        "gain": Row(read=_gain, without_words=0.0),
+        "ease": Row(read=_ease, without_words=0.5),
+    }
+)
+
+
+def signals_of(reading: Reading) -> Signals:
+    """Return every signal of one request. Same reading, same signals."""
+    values: dict[str, Value] = {}
+    confidence: dict[str, float] = {}
+    for name, row in SIGNALS.items():
+        if reading.text or row.without_words is None:
+            values[name], confidence[name] = row.read(reading)
+        else:
+            values[name], confidence[name] = row.without_words, 0.0
+    return Signals.model_validate({**values, "confidence": confidence})
 
 
 def read_signals(
-    text: str, vector: Array, known: Prototypes, *, is_suspicious: bool = False
+    request: ChatRequest, text: str, vector: Array, known: Known, *, is_suspicious: bool = False
 ) -> Signals:
-    """Return the signals of one request.
+    """Return the signals of one request, of which ``text`` are the words that count.
 
-    Shapes: vector (384,), L2-normalised. Same input, same signals.
+    Shapes: vector (384,), L2-normalised.
     """
-    if not text:
-        return _no_words(is_suspicious=is_suspicious)
-    near = known.nearness(vector)
-    found = features.features(text)
-    complexity = _logistic(
-        _COMPLEX_BIAS
-        + _COMPLEX_NEARNESS * (near.complex - near.simple)
-        + sum(weight * getattr(found, name) for name, weight in _COMPLEX_WEIGHTS.items())
-    )
-    tools_lead = near.with_tools - near.without_tools
-    tool_need = _logistic(_TOOLS_BIAS + _TOOLS_NEARNESS * tools_lead)
-    domain, margin = _domain(near.domains)
-    urgency, sure = features.urgency(text)
-    return Signals(
-        intent="complex" if complexity >= 0.5 else "simple",
-        domain=domain,
-        complexity=complexity,
-        urgency=urgency,
-        safety="suspicious" if is_suspicious else "safe",
-        tool_need=tool_need,
-        confidence={
-            "intent": round(abs(2 * complexity - 1), 4),
-            "domain": margin,
-            "complexity": round(abs(2 * complexity - 1), 4),
-            "urgency": sure,
-            "safety": 1.0,
-            "tool_need": round(abs(2 * tool_need - 1), 4),
-        },
-    )
-
-
-def _no_words(*, is_suspicious: bool) -> Signals:
-    return Signals(
-        intent="simple",
-        domain="general",
-        complexity=0.0,
-        urgency="normal",
-        safety="suspicious" if is_suspicious else "safe",
-    )
-
-
-def _domain(scores: Mapping[str, float]) -> tuple[str, float]:
-    first, second = sorted(scores, key=lambda name: -scores[name])[:2]
-    if scores[first] < _DOMAIN_FROM:
-        return "general", 0.0
-    # A lead of 0.2 in cosine has left no doubt in practice; less is less sure.
-    return first, round(min(1.0, (scores[first] - scores[second]) / 0.2), 4)
-
-
-def _logistic(log_odds: float) -> float:
-    return round(1 / (1 + math.exp(-max(-30.0, min(30.0, log_odds)))), 4)
+    return signals_of(read(request, text, vector, known, is_suspicious=is_suspicious))

@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Collection
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -24,11 +25,13 @@ from pointsman.contracts.messages import (
     Execute,
     Executed,
     Failed,
+    Judge,
+    Judged,
     command_id,
     stage_id,
 )
 from pointsman.contracts.outcomes import history_after
-from pointsman.contracts.parts import ServiceName
+from pointsman.contracts.parts import ServiceName, Usage, Verdict
 from pointsman.contracts.topology import (
     LLM_WORK,
     MEMO,
@@ -148,6 +151,28 @@ async def test_charge_of_a_given_up_command_reaches_the_books(transport: NatsTra
     ending = DeadLettered(stage="executor", reason="any")
     known = command.model_copy(update={"history": history_after(command, paid)})
     assert next_steps(known, ending).outcome == failed
+
+
+async def test_what_a_critic_cost_is_told_when_its_judgement_is_given_up(
+    transport: NatsTransport,
+) -> None:
+    attempt = execute()
+    answered = await answer_echo(attempt)
+    (command,) = next_steps(attempt, answered).commands
+    assert isinstance(command, Judge)
+    usage = Usage(model="critic", cost_usd=Decimal("0.01"), model_calls=1)
+    paid = Judged(model="small", verdict=Verdict(label="low", score=3), usage=usage)
+    bus = ProcessBus(transport)
+    publisher = bus.publisher("judge")
+    await publisher.remember(command, paid)
+    await publisher.give_up(command, "the next queue was full", delivery=6)
+    bus.events.close()
+    await bus.events.run()
+    told, ended = (event.fact for event in await events_of(transport, command.context.request_id))
+    assert isinstance(told, Judged)
+    assert isinstance(ended, Completed)
+    assert ended.is_flagged
+    assert ended.usage.cost_usd == answered.usage.cost_usd + told.usage.cost_usd
 
 
 @pytest.mark.parametrize("fuse", [(), WORKERS], ids=["apart", "fused"])

@@ -34,7 +34,7 @@ from pointsman.contracts.messages import (
     outcome_id,
     stage_id,
 )
-from pointsman.contracts.outcomes import Paid, history_after, with_paid
+from pointsman.contracts.outcomes import Paid, history_after, judged, with_paid
 from pointsman.contracts.parts import RequestContext, ServiceName
 from pointsman.contracts.topology import (
     LLM_DEAD,
@@ -120,6 +120,9 @@ class Publisher:
         known = await self.recall(command)
         if isinstance(command, Execute) and isinstance(known, Executed):
             command = command.model_copy(update={"history": history_after(command, known)})
+        elif isinstance(command, Judge) and isinstance(known, Judged):
+            paid = judged(command.history, known.verdict, known.usage)
+            command = command.model_copy(update={"history": paid})
         steps = next_steps(command, ending)
         for following in steps.commands:
             await self.send(following)

@@ -219,6 +219,7 @@ class Delivery:
         is_first = may_be_first and await running.is_first()
         fact = await stage.answer(command, is_first=is_first)
         duration_s = time.perf_counter() - started
+        at = datetime.now(UTC)  # The next stage may be done before this one's publishing is.
         observed.fact(fact)
         assert not isinstance(fact, Recorded)
         published: PublishedFact = fact
@@ -234,7 +235,7 @@ class Delivery:
                 await patiently(lambda following=following: stage.publisher.send(following))
         running.stored.append(
             stage.publisher.tell(
-                command, published, duration_s=duration_s, delivery=delivery_count()
+                command, published, at=at, duration_s=duration_s, delivery=delivery_count()
             )
         )
         if (outcome := steps.outcome) is not None:

@@ -28,6 +28,7 @@ from pointsman.contracts.parts import (
     Finding,
     RequestContext,
     RouteDecision,
+    RoutingInputs,
     ServiceName,
     Signals,
     Usage,
@@ -50,6 +51,7 @@ class Timeline:
         self.registry = registry
         self.events: list[Event] = []
         self.history: list[AttemptSummary] = []
+        self.verdict: Verdict | None = None
         self.context = RequestContext(
             request_id=request_id,
             namespace="demo",
@@ -63,7 +65,9 @@ class Timeline:
             target="small",
             model=SMALL,
             reason="test",
+            fallbacks=(BIG,),
             escalations=(BIG,),
+            estimates_usd={SMALL: Decimal("0.0009"), BIG: Decimal("0.004")},
             evaluator=Evaluator(min_score=8),
         )
 
@@ -86,15 +90,24 @@ class Timeline:
         self.add("ingress", Accepted(model="auto", messages=1), ms=2)
         return self.add("safety", SafetyChecked(is_blocked=False), ms=3)
 
-    def classified(self, intent: Any = "simple") -> "Timeline":
+    def classified(self, intent: Any = "simple", **inputs: Any) -> "Timeline":
         signals = Signals(
-            intent=intent, domain="account", complexity=0.2, urgency="normal", safety="safe"
+            intent=intent,
+            domain="account",
+            complexity=0.2,
+            urgency="normal",
+            safety="safe",
+            confidence={"intent": 0.93},
         )
-        return self.add("classifier", Classified(signals=signals, decision=self.decision), ms=8)
+        fact = Classified(signals=signals, decision=self.decision, inputs=RoutingInputs(**inputs))
+        return self.add("classifier", fact, ms=8)
 
     def tools(self, bound: int = 2000, catalogue: int = 250_000) -> "Timeline":
         fact = ToolsRetrieved(
-            tool_ids=("eks.ListClusters",), bound_tokens=bound, catalogue_tokens=catalogue
+            tool_ids=("eks.ListClusters",),
+            bound_tokens=bound,
+            catalogue_tools=944,
+            catalogue_tokens=catalogue,
         )
         return self.add("toolrag", fact, ms=12)
 
@@ -106,20 +119,25 @@ class Timeline:
         score: float,
         calls: int = 1,
         accepted: bool = True,
+        is_plan: bool = False,
+        executed: dict[str, Any] | None = None,
+        verdict: dict[str, Any] | None = None,
     ) -> "Timeline":
+        """Add an attempt and its judgement; ``executed`` and ``verdict`` are further fields."""
         number = len(self.history) + 1
         usage = self.registry.resolve(model).usage(
             input_tokens=tokens[0], output_tokens=tokens[1], model_calls=calls
         )
-        executed = Executed(status="succeeded", model=model, usage=usage)
-        self.add("executor", executed, attempt=number, ms=500)
-        verdict = Verdict(label="accepted" if accepted else "low", score=score)
-        judged = Judged(model="rules", verdict=verdict, usage=Usage(model="rules"))
+        status = "planned" if is_plan else "succeeded"
+        did = Executed(status=status, model=model, usage=usage).model_copy(update=executed or {})
+        self.add("executor", did, attempt=number, ms=500)
+        said = Verdict(label="accepted" if accepted else "low", score=score)
+        said = said.model_copy(update=verdict or {})
+        judged = Judged(model="rules", verdict=said, usage=Usage(model="rules"), is_plan=is_plan)
         self.add("judge", judged, attempt=number, ms=2)
+        self.verdict = said
         self.history.append(
-            AttemptSummary(
-                attempt=number, model=model, status="succeeded", usage=usage, score=score
-            )
+            AttemptSummary(attempt=number, model=model, status=status, usage=usage, score=score)
         )
         return self
 
@@ -132,7 +150,7 @@ class Timeline:
             finish_reason="stop",
             usage=last.usage,
             attempts=tuple(self.history),
-            verdict=Verdict(label="accepted", score=last.score),
+            verdict=self.verdict,
             is_flagged=flagged,
         )
         return self.add("judge", fact, attempt=last.attempt)

@@ -47,7 +47,8 @@ def audit(new_timeline: Callable[[str], Any], registry: ModelRegistry) -> Row:
 def escalated(new_timeline: Callable[[str], Any], registry: ModelRegistry) -> Row:
     events = new_timeline(REQUEST_ID).admitted().classified()
     events.attempt(SMALL, tokens=(30, 60), score=4.5, accepted=False)
-    events.attempt(BIG, tokens=(90, 600), score=9).completed()
+    up = {"role": "escalation", "because": "low_score"}
+    events.attempt(BIG, tokens=(90, 600), score=9, executed=up).completed()
     return row_of(result("tea", "List three benefits"), events.events, registry)
 
 
@@ -58,12 +59,11 @@ def blocked(new_timeline: Callable[[str], Any], registry: ModelRegistry) -> Row:
 
 
 def test_row_tells_what_happened_to_a_simple_request(small: Row) -> None:
-    assert (small.outcome, small.model, small.intent, small.score) == (
-        "completed",
-        SMALL,
-        "simple",
-        9.5,
-    )
+    assert (small.outcome, small.model, small.score) == ("completed", SMALL, 9.5)
+    assert small.signals is not None
+    assert small.signals.intent == "simple"
+    assert small.decision is not None
+    assert small.decision.target == "small"
     assert small.is_simulated
     assert small.cost_usd == Decimal("0.0000008") * 20 + Decimal("0.0000024") * 70
     assert small.stages_ms == {
@@ -122,7 +122,8 @@ def test_totals_add_up(small: Row, audit: Row, escalated: Row, blocked: Row) -> 
     total = totals([small, audit, escalated, blocked])
     assert total.outcomes == {"completed": 3, "blocked": 1}
     assert total.models == {SMALL: 1, BIG: 2}
-    assert (total.attempts, total.escalated, total.model_calls) == (4, 1, 6)
+    assert (total.attempts, total.repeated, total.escalated, total.model_calls) == (4, 1, 1, 6)
+    assert (total.plans_judged, total.siblings_asked, total.loops_cut) == (0, 0, 0)
     assert total.tool_tokens_saved == 248_000
     assert total.cost_usd == small.cost_usd + audit.cost_usd + escalated.cost_usd
     assert total.stages_p50_ms["safety"] == 3
@@ -181,6 +182,10 @@ def test_report_is_json_with_exact_money(small: Row, audit: Row, registry: Model
     assert data["scenarios"][0]["cost_usd"] == "0.0001840"
     assert data["requests"][0]["tool_tokens_saved"] == 248_000
     assert data["simulated_models"] == [SMALL, BIG]
+    assert data["scenarios"][0]["decision"]["estimates_usd"][BIG] == "0.004"
+    assert data["scenarios"][0]["signals"]["confidence"] == {"intent": 0.93}
+    assert data["scenarios"][0]["attempts"][0]["verdict"]["label"] == "accepted"
+    assert data["scenarios"][0]["intent"] == "simple"
     assert data["is_as_expected"] is False
     assert data["failures"] == [{"request": "one", "message": f"model is {SMALL}, expected {BIG}"}]
 
@@ -217,9 +222,9 @@ def test_table_fits_120_columns_and_says_what_is_simulated(
     assert "2/3/8/-/500/2" in text
     assert "2/3/8/12/500/2" in text
     assert "8000/2100" in text
-    assert "248,000" in text
+    assert "248k" in text
     assert "$0.0410" in text
-    assert "4.5>9" in text
+    assert "2 4.5>9.0" in text
     assert "ok     one" in text
     assert "FAILED keys: outcome is blocked, expected completed" in text
     assert "does not fit its context" in text

@@ -38,7 +38,7 @@ def completed(command: Accept, text: str = "hello there", **fields: Any) -> Comp
         "finish_reason": "stop",
         "usage": USAGE,
         "attempts": (AttemptSummary(attempt=1, model="large", status="succeeded", usage=USAGE),),
-        "verdict": Verdict(label="accepted", score=8.5),
+        "verdict": Verdict(label="accepted", score=8.5, probability=0.5862),
         "answer": Answer(text=text),
     }
     return Completed(**values | fields)
@@ -109,7 +109,39 @@ async def test_answer_has_openai_shape_and_says_what_was_decided(tmp_path: Path)
     assert headers["x-pointsman-route"] == "scripted@000000000000"
     assert Decimal(headers["x-pointsman-cost-usd"]) == Decimal("0.00016")
     assert headers["x-pointsman-score"] == "8.5"
+    assert headers["x-pointsman-verdict"] == "accepted"
+    assert headers["x-pointsman-probability"] == "0.5862"
+    assert headers["x-pointsman-attempts"] == "1"
     assert headers["x-pointsman-simulated"] == "true"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "told"),
+    [
+        (Verdict(label="unjudged"), {"x-pointsman-verdict": "unjudged"}),
+        (None, {}),
+        (
+            Verdict(label="unsure", score=7.5, probability=0.43),
+            {
+                "x-pointsman-verdict": "unsure",
+                "x-pointsman-score": "7.5",
+                "x-pointsman-probability": "0.4300",
+            },
+        ),
+    ],
+)
+async def test_headers_say_of_the_verdict_what_there_is(
+    tmp_path: Path, verdict: Verdict | None, told: dict[str, str]
+) -> None:
+    def answer(command: Accept) -> list[Completed]:
+        return [completed(command, verdict=verdict, is_flagged=True)]
+
+    names = ("x-pointsman-verdict", "x-pointsman-score", "x-pointsman-probability")
+    async with serving(tmp_path, answer) as (client, _):
+        for body in (CHAT, CHAT | {"stream": True}):
+            headers = (await client.post("/v1/chat/completions", json=body)).headers
+            assert {name: headers[name] for name in names if name in headers} == told
+            assert headers["x-pointsman-flagged"] == "true"
 
 
 async def test_tool_calls_come_back_as_openai_spells_them(tmp_path: Path) -> None:

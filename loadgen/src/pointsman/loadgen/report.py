@@ -26,13 +26,21 @@ ASSUMPTIONS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Totals:
-    """Sums over rows; latencies are the client's, stages in the median."""
+    """Sums over rows; latencies are the client's, stages in the median.
+
+    ``repeated`` counts requests with more than one attempt, ``escalated`` those that went to a
+    stronger model. Judged plans and second opinions are among the ``attempts``.
+    """
 
     requests: int
     outcomes: dict[str, int]
     models: dict[str, int]
     attempts: int
+    repeated: int
     escalated: int
+    plans_judged: int
+    siblings_asked: int
+    loops_cut: int
     model_calls: int
     input_tokens: int
     output_tokens: int
@@ -128,6 +136,7 @@ def report(
 def totals(rows: Sequence[Row]) -> Totals:
     """Return the sums over ``rows``."""
     latencies = sorted(row.latency_s for row in rows)
+    attempts = [attempt for row in rows for attempt in row.attempts]
     spent = {
         stage: [row.stages_ms[stage] for row in rows if stage in row.stages_ms] for stage in STAGES
     }
@@ -135,8 +144,12 @@ def totals(rows: Sequence[Row]) -> Totals:
         requests=len(rows),
         outcomes=dict(Counter(row.outcome for row in rows)),
         models=dict(Counter(row.model for row in rows if row.model)),
-        attempts=sum(len(row.attempts) for row in rows),
-        escalated=sum(len(row.attempts) > 1 for row in rows),
+        attempts=len(attempts),
+        repeated=sum(len(row.attempts) > 1 for row in rows),
+        escalated=sum(any(one.role == "escalation" for one in row.attempts) for row in rows),
+        plans_judged=sum(bool(one.verdict and one.verdict.is_plan) for one in attempts),
+        siblings_asked=sum(one.role == "sibling" for one in attempts),
+        loops_cut=sum(one.is_loop_cut for one in attempts),
         model_calls=sum(row.model_calls for row in rows),
         input_tokens=sum(row.input_tokens for row in rows),
         output_tokens=sum(row.output_tokens for row in rows),

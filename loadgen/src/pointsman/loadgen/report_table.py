@@ -1,4 +1,4 @@
-"""The report for people: one line per request, then totals, comparison and broken expectations.
+"""The report for people: a line per request, how some were decided, totals, broken expectations.
 
 Fits 120 columns. Colour carries no meaning, so the same text reads well in a file.
 """
@@ -11,21 +11,28 @@ from rich.table import Table
 from rich.text import Text
 
 from pointsman.loadgen.report import DemoReport
+from pointsman.loadgen.report_decided import TITLE, decided_lines
 from pointsman.loadgen.rows import STAGES, Row
 
 WIDTH = 120
 _COLUMNS = (
-    ("prompt", 20),
-    ("classification", 15),
-    ("model", 19),
-    ("ms by stage", 18),
+    ("prompt", 13),
+    ("classification", 16),
+    ("model", 16),
+    ("ms by stage", 15),
     ("in/out", 10),
-    ("saved", 7),
+    ("saved", 5),
     ("cost", 7),
-    ("score", 7),
-    ("outcome", 9),
+    ("attempts, score", 15),
+    ("outcome", 15),
 )
 _NUMBERS = frozenset({"in/out", "saved", "cost"})
+
+_LEGEND = (
+    f"ms by stage: {' / '.join(STAGES)}; - means the stage did not run.",
+    "attempts, score: plan+1 is one answer, whose tool calls were judged before they were made;"
+    " scores are the answers'.",
+)
 
 
 def render(report: DemoReport, console: Console | None = None) -> None:
@@ -39,7 +46,9 @@ def render(report: DemoReport, console: Console | None = None) -> None:
     mixed = f"Everyday requests ({report.source})"
     console.print(table(named, report.scenarios, columns=console.width))
     console.print(table(mixed, report.requests, columns=console.width))
-    console.print(Text(f"ms by stage: {' / '.join(STAGES)}; - means the stage did not run."))
+    for line in _LEGEND:
+        console.print(Text(line))
+    _decided(report, console)
     _totals(report, console)
     _comparison(report, console)
     _expectations(report, console)
@@ -64,20 +73,48 @@ def table(title: str, rows: Sequence[Row], *, columns: int = WIDTH) -> Table:
 
 def cells(row: Row) -> tuple[str, ...]:
     """Return the texts of one line: prompt, classification, model and so on to the outcome."""
-    classified = f"{row.intent} {row.complexity:.2f} {row.domain}" if row.intent else "-"
-    saved = f"{row.tool_tokens_saved:,}" if row.has_tools else "-"
-    scores = ">".join("?" if a.score is None else f"{a.score:g}" for a in row.attempts)
+    read = row.signals
     return (
         " ".join(row.prompt.split()),
-        classified,
+        f"{read.intent} {read.domain}" if read else "-",
         row.model or "-",
         "/".join(_ms(row.stages_ms.get(stage)) for stage in STAGES),
         f"{row.input_tokens}/{row.output_tokens}" if row.model_calls else "-",
-        saved,
+        _thousands(row.tool_tokens_saved) if row.has_tools else "-",
         money(row.cost_usd),
-        scores or "-",
-        row.outcome,
+        f"{_made(row)} {_scores(row)}".strip() or "-",
+        _ending(row),
     )
+
+
+def _made(row: Row) -> str:
+    """How many answers were asked for, beside judged plans and second opinions."""
+    plans = sum(one.is_plan for one in row.attempts)
+    opinions = sum(one.role == "sibling" for one in row.attempts)
+    answers = len(row.attempts) - plans - opinions
+    if not row.attempts:
+        return ""
+    many = "" if plans == 1 else str(plans)
+    planned = f"{many}plan+" if plans else ""
+    return f"{planned}{answers}" + (f"+{opinions}opinion" if opinions else "")
+
+
+def _scores(row: Row) -> str:
+    return ">".join(_score(one.score) for one in row.attempts if not one.is_plan)
+
+
+def _score(score: float | None) -> str:
+    # Cut, not rounded: 7.96 must not look as if it had reached 8.
+    return "?" if score is None else f"{int(score * 10 + 1e-6) / 10:.1f}"
+
+
+def _ending(row: Row) -> str:
+    is_plain = row.outcome != "flagged" or row.verdict in {None, "accepted"}
+    return row.outcome if is_plain else f"{row.outcome}: {row.verdict}"
+
+
+def _thousands(tokens: int) -> str:
+    return f"{tokens / 1000:.0f}k" if tokens >= 1000 else str(tokens)
 
 
 def money(amount: Decimal) -> str:
@@ -87,7 +124,16 @@ def money(amount: Decimal) -> str:
 def _ms(value: float | None) -> str:
     if value is None:
         return "-"
-    return f"{value:.0f}" if value >= 1 else "<1"
+    return f"{value:.0f}" if value < 1000 else f"{value / 1000:.1f}s"
+
+
+def _decided(report: DemoReport, console: Console) -> None:
+    console.print()
+    console.print(Text(TITLE))
+    for row in report.scenarios:
+        console.print()
+        for line in decided_lines(row):
+            console.print(Text(line))
 
 
 def _totals(report: DemoReport, console: Console) -> None:
@@ -97,8 +143,11 @@ def _totals(report: DemoReport, console: Console) -> None:
     stages = ", ".join(f"{stage} {ms:g}" for stage, ms in total.stages_p50_ms.items())
     lines = (
         f"Totals: {total.requests} requests: {outcomes}; answered by: {models or 'nobody'}.",
-        f"  {total.attempts} attempts, {total.escalated} requests with more than one,"
+        f"  {total.attempts} attempts, {total.repeated} requests with more than one,"
         f" {total.model_calls} model calls.",
+        f"  plans judged before tools ran: {total.plans_judged}; siblings asked:"
+        f" {total.siblings_asked}; loops cut: {total.loops_cut}; requests escalated:"
+        f" {total.escalated}.",
         f"  {total.input_tokens:,} tokens in, {total.output_tokens:,} out;"
         f" {total.tool_tokens_saved:,} tool tokens saved; {money(total.cost_usd)}.",
         f"  latency p50 {total.latency_p50_s:.3f} s, p95 {total.latency_p95_s:.3f} s;"

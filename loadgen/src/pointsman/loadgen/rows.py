@@ -17,11 +17,18 @@ from pointsman.contracts.messages import (
     Executed,
     Failed,
     Judged,
+    SafetyChecked,
     ToolsRetrieved,
 )
-from pointsman.contracts.parts import ServiceName, Usage
+from pointsman.contracts.parts import RouteDecision, RoutingInputs, ServiceName, Signals
 from pointsman.loadgen.client import ClientResult
-from pointsman.routes.registry import ModelRegistry, UnknownModel
+from pointsman.loadgen.report_attempts import (
+    AttemptRow,
+    VerdictLabel,
+    attempts_of,
+    is_simulated,
+)
+from pointsman.routes.registry import ModelRegistry
 
 T = TypeVar("T")
 Outcome = Literal["completed", "flagged", "blocked", "failed", "lost"]
@@ -31,25 +38,12 @@ STAGES: tuple[ServiceName, ...] = tuple(
 
 
 @dataclass(frozen=True, kw_only=True)
-class AttemptRow:
-    """One attempt: its model, tokens, calls and score."""
-
-    attempt: int
-    model: str
-    status: str
-    input_tokens: int
-    output_tokens: int
-    model_calls: int
-    cost_usd: Decimal
-    score: float | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
 class Row:
     """What is known of one request. ``stages_ms`` sums a stage's attempts.
 
     ``outcome`` is ``lost`` when no outcome event was seen. ``cost_usd`` counts every stage that
-    paid for tokens. ``has_tools`` says that tools were bound from the catalogue.
+    paid for tokens. ``has_tools`` says that tools were bound from the catalogue. ``findings`` are
+    safety's, as ``guard/rule``. ``verdict`` is the one on the answer that was returned.
     """
 
     name: str
@@ -60,21 +54,25 @@ class Row:
     latency_s: float
     outcome: Outcome
     error: str | None = None
-    intent: str | None = None
-    domain: str | None = None
-    complexity: float | None = None
+    findings: tuple[str, ...] = ()
+    signals: Signals | None = None
+    inputs: RoutingInputs | None = None
+    decision: RouteDecision | None = None
     model: str | None = None
     is_simulated: bool = False
     stages_ms: dict[str, float] = field(default_factory=dict[str, float])
     input_tokens: int = 0
     output_tokens: int = 0
     has_tools: bool = False
+    bound_tools: int = 0
     bound_tokens: int = 0
+    catalogue_tools: int = 0
     catalogue_tokens: int = 0
     model_calls: int = 0
     cost_usd: Decimal = Decimal(0)
     attempts: tuple[AttemptRow, ...] = ()
     score: float | None = None
+    verdict: VerdictLabel | None = None
 
     @property
     def tool_tokens_saved(self) -> int:
@@ -84,11 +82,24 @@ class Row:
     @property
     def returned(self) -> AttemptRow | None:
         """The attempt whose answer the client got: the last one of the answer's model."""
-        own = [attempt for attempt in self.attempts if attempt.model == self.model]
-        return own[-1] if own else None
+        return _last_of(self.attempts, self.model)
 
     def as_json(self) -> dict[str, Any]:
-        return {**asdict(self), "tool_tokens_saved": self.tool_tokens_saved}
+        """Return the row as plain data, in which money is still ``Decimal``.
+
+        The three signals of the table stand beside the others, too: they are what most look for.
+        """
+        read = self.signals
+        return {
+            **asdict(self),
+            "intent": read.intent if read else None,
+            "domain": read.domain if read else None,
+            "complexity": read.complexity if read else None,
+            "signals": read.model_dump() if read else None,
+            "inputs": self.inputs.model_dump() if self.inputs else None,
+            "decision": self.decision.model_dump() if self.decision else None,
+            "tool_tokens_saved": self.tool_tokens_saved,
+        }
 
 
 def has_outcome(events: Sequence[Event]) -> bool:
@@ -105,9 +116,10 @@ def row_of(result: ClientResult, events: Sequence[Event], registry: ModelRegistr
     """Return the row of one request."""
     once = _once(events)
     facts = [event.fact for event in once]
+    checked = _first(facts, SafetyChecked)
     classified = _first(facts, Classified)
     tools = _first(facts, ToolsRetrieved)
-    attempts = _attempts(once)
+    attempts = attempts_of(once, registry)
     paid = [fact.usage for fact in facts if isinstance(fact, Executed | Judged)]
     outcome, end = _outcome(facts)
     model = end.model if isinstance(end, Completed) else _last_model(attempts)
@@ -120,21 +132,25 @@ def row_of(result: ClientResult, events: Sequence[Event], registry: ModelRegistr
         latency_s=result.latency_s,
         outcome=outcome,
         error=str(end.code) if isinstance(end, Failed) else result.error,
-        intent=classified.signals.intent if classified else None,
-        domain=classified.signals.domain if classified else None,
-        complexity=classified.signals.complexity if classified else None,
+        findings=tuple(f"{one.guard}/{one.rule}" for one in checked.findings) if checked else (),
+        signals=classified.signals if classified else None,
+        inputs=classified.inputs if classified else None,
+        decision=classified.decision if classified else None,
         model=model,
-        is_simulated=_is_simulated(model, registry),
+        is_simulated=is_simulated(model, registry),
         stages_ms=_stages_ms(once),
         input_tokens=sum(usage.input_tokens for usage in paid),
         output_tokens=sum(usage.output_tokens for usage in paid),
         has_tools=bool(tools and tools.tool_ids),
+        bound_tools=len(tools.tool_ids) if tools else 0,
         bound_tokens=tools.bound_tokens if tools else 0,
+        catalogue_tools=tools.catalogue_tools if tools else 0,
         catalogue_tokens=tools.catalogue_tokens if tools else 0,
         model_calls=sum(usage.model_calls for usage in paid),
         cost_usd=sum((usage.cost_usd for usage in paid), Decimal(0)),
         attempts=attempts,
         score=_score(end, attempts),
+        verdict=_label(end, _last_of(attempts, model)),
     )
 
 
@@ -148,34 +164,13 @@ def _first(facts: Sequence[object], kind: type[T]) -> T | None:
     return next((fact for fact in facts if isinstance(fact, kind)), None)
 
 
-def _attempts(events: Sequence[Event]) -> tuple[AttemptRow, ...]:
-    scores = {
-        event.attempt: event.fact.verdict.score
-        for event in events
-        if isinstance(event.fact, Judged)
-    }
-    executed = {event.attempt: event.fact for event in events if isinstance(event.fact, Executed)}
-    return tuple(
-        _attempt(number, fact.status, fact.usage, scores.get(number))
-        for number, fact in sorted(executed.items(), key=lambda item: item[0])
-    )
-
-
-def _attempt(number: int, status: str, usage: Usage, score: float | None) -> AttemptRow:
-    return AttemptRow(
-        attempt=number,
-        model=usage.model,
-        status=status,
-        input_tokens=usage.input_tokens,
-        output_tokens=usage.output_tokens,
-        model_calls=usage.model_calls,
-        cost_usd=usage.cost_usd,
-        score=score,
-    )
-
-
 def _last_model(attempts: Sequence[AttemptRow]) -> str | None:
     return attempts[-1].model if attempts else None
+
+
+def _last_of(attempts: Sequence[AttemptRow], model: str | None) -> AttemptRow | None:
+    own = [attempt for attempt in attempts if attempt.model == model]
+    return own[-1] if own else None
 
 
 def _outcome(facts: Sequence[object]) -> tuple[Outcome, Completed | Blocked | Failed | None]:
@@ -198,6 +193,13 @@ def _score(end: object, attempts: Sequence[AttemptRow]) -> float | None:
     return attempts[-1].score if attempts else None
 
 
+def _label(end: object, returned: AttemptRow | None) -> VerdictLabel | None:
+    """The outcome's own, else that of the attempt: an earlier answer is returned without one."""
+    if isinstance(end, Completed) and end.verdict is not None:
+        return end.verdict.label
+    return returned.verdict.label if returned and returned.verdict else None
+
+
 def _stages_ms(events: Sequence[Event]) -> dict[str, float]:
     """Milliseconds by stage, in the pipeline's order; an outcome is said by a stage, not done."""
     spent: dict[str, float] = {}
@@ -205,12 +207,3 @@ def _stages_ms(events: Sequence[Event]) -> dict[str, float]:
         if not isinstance(event.fact, Completed | Blocked | Failed):
             spent[event.service] = spent.get(event.service, 0.0) + event.duration_s * 1000
     return {stage: round(spent[stage], 2) for stage in STAGES if stage in spent}
-
-
-def _is_simulated(model: str | None, registry: ModelRegistry) -> bool:
-    if model is None:
-        return False
-    try:
-        return registry.resolve(model).is_simulated
-    except UnknownModel:
-        return False

@@ -1,5 +1,6 @@
 """One request's timeline as lines for a person, or data for a program."""
 
+import textwrap
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +18,9 @@ from pointsman.contracts.messages import (
 )
 from pointsman.contracts.parts import RouteDecision, Signals
 
+COLUMNS = 110
+MARGIN = " " * 16
+
 
 def timeline_data(events: list[Event]) -> list[dict[str, Any]]:
     """Return the events as JSON-ready data, oldest first, with seconds since the first."""
@@ -28,7 +32,10 @@ def timeline_data(events: list[Event]) -> list[dict[str, Any]]:
 
 
 def render_timeline(events: list[Event]) -> str:
-    """Return one line per event: when, which stage, how long, and what it decided."""
+    """Return one line per event: when, which stage, how long, and what it decided.
+
+    What a decision was made from and of follows on lines of its own, indented.
+    """
     start = _start(events)
     context = events[0].context
     lines = [
@@ -42,6 +49,9 @@ def render_timeline(events: list[Event]) -> str:
             f"{offset_ms:>9.1f} ms  {event.service:<10} {event.duration_s * 1000:>8.1f} ms  "
             f"#{event.attempt}  {event.fact.type:<15} {summary(event)}{again}".rstrip()
         )
+        if isinstance(event.fact, Classified):
+            lines += _folded("signals", _signals(event.fact.signals))
+            lines += _folded("decision", _terms(event.fact.decision))
     return "\n".join(lines)
 
 
@@ -56,7 +66,7 @@ def summary(event: Event) -> str:
             masked = ",".join(f"{m.kind}x{m.count}" for m in fact.masked) or "none"
             return f"blocked={fact.is_blocked} found={found} masked={masked}"
         case Classified():
-            return _decided(fact.signals, fact.decision)
+            return _decided(fact.decision)
         case ToolsRetrieved():
             return (
                 f"{len(fact.tool_ids)} of {fact.catalogue_tools} tools, "
@@ -94,19 +104,59 @@ def summary(event: Event) -> str:
             return fact.stage
 
 
-def _decided(signals: Signals, decision: RouteDecision) -> str:
-    topic = f" topic={signals.topic}" if signals.topic else ""
+def _decided(decision: RouteDecision) -> str:
     role = "" if decision.role == "primary" else f" as {decision.role}"
-    ruled_out = ",".join(f"{left.model}:{left.reason}" for left in decision.excluded)
-    return (
-        f"intent={signals.intent} domain={signals.domain}{topic} "
-        f"complexity={signals.complexity:.2f} urgency={signals.urgency} "
-        f"criticality={signals.criticality} gain={signals.gain:.2f} "
-        f"novelty={signals.novelty:.2f} language={signals.language} "
-        f"-> {decision.target} ({decision.model}){role} because {decision.reason} "
-        f"[{decision.route}@{decision.revision}]"
-        + (f" excluded={ruled_out}" if ruled_out else "")
-        + (f" shadows={','.join(decision.shadows)}" if decision.shadows else "")
+    return f"{decision.target} ({decision.model}){role} because {decision.reason}"
+
+
+def _signals(signals: Signals) -> list[str]:
+    """Each signal with its confidence, if it has one."""
+    values = {
+        "intent": signals.intent,
+        "complexity": f"{signals.complexity:.2f}",
+        "domain": signals.domain,
+        "topic": signals.topic,
+        "urgency": signals.urgency,
+        "criticality": signals.criticality,
+        "safety": signals.safety,
+        "language": signals.language,
+        "tool_need": f"{signals.tool_need:.2f}",
+        "context_tokens": str(signals.context_tokens),
+        "ease": f"{signals.ease:.2f}",
+        "gain": f"{signals.gain:.2f}",
+        "novelty": f"{signals.novelty:.2f}",
+    }
+    sure = signals.confidence
+    return [
+        f"{name}={value}" + (f"({sure[name]:.2f})" if name in sure else "")
+        for name, value in values.items()
+        if value
+    ]
+
+
+def _terms(decision: RouteDecision) -> list[str]:
+    said = [f"route={decision.route}@{decision.revision}"]
+    if decision.share < 1:
+        said.append(f"share={decision.share:.3f}")
+    several = {
+        "fallbacks": decision.fallbacks,
+        "escalations": decision.escalations,
+        "shadows": decision.shadows,
+        "excluded": tuple(f"{left.model}:{left.reason}" for left in decision.excluded),
+    }
+    return said + [f"{name}={','.join(models)}" for name, models in several.items() if models]
+
+
+def _folded(label: str, said: list[str]) -> list[str]:
+    """Statements on as few lines as they need; none is broken, so that one can search for it."""
+    start = f"{MARGIN}{label:<10}"
+    return textwrap.wrap(
+        " ".join(said),
+        COLUMNS,
+        initial_indent=start,
+        subsequent_indent=" " * len(start),
+        break_long_words=False,
+        break_on_hyphens=False,
     )
 
 

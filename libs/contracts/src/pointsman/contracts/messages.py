@@ -114,7 +114,8 @@ class Judge(Wire):
     """To judge: is this answer good enough? ``previous`` is the best answer judged so far.
 
     With ``is_plan`` the answer's tool calls are to be judged, before they are made. ``siblings``
-    are other models' answers to compare with, once ``has_asked_sibling``.
+    are other models' answers to compare with, once ``has_asked_sibling``. ``is_loop_cut``: the
+    answer ran in circles and was stopped. ``critique`` is what the answer was asked to mend.
     """
 
     type: Literal["judge"] = "judge"
@@ -129,6 +130,8 @@ class Judge(Wire):
     is_plan: bool = False
     siblings: tuple[Candidate, ...] = ()
     has_asked_sibling: bool = False
+    is_loop_cut: bool = False
+    critique: str = ""
     previous: Candidate | None = None
     history: tuple[AttemptSummary, ...] = ()
     attempt: int = 1

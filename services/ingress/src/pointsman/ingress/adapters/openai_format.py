@@ -13,7 +13,7 @@ import orjson
 from pointsman.contracts.chat import Answer, ToolCall
 from pointsman.contracts.errors import ERRORS, ErrorCode
 from pointsman.contracts.messages import Completed, Delta, Failed
-from pointsman.contracts.parts import RouteDecision, Usage
+from pointsman.contracts.parts import RouteDecision, Usage, Verdict
 from pointsman.routes.registry import ModelRegistry
 
 Json = dict[str, Any]
@@ -128,7 +128,12 @@ def completion_id(request_id: str) -> str:
 def frame_headers(frame: Completed | Failed | Delta, simulated: Container[str]) -> dict[str, str]:
     """Return the headers that say what was decided and, once known, what it cost.
 
-    ``simulated`` are the ids of models whose answers must say so.
+    Decided: ``x-pointsman-route`` (name and revision), ``-target``, ``-role``, ``-reason``,
+    ``-model``. At the end: ``-attempts``, judged plans and second opinions included; ``-cost-usd``;
+    of an answer that was judged before it left ``-verdict`` (accepted, low, unsure or unjudged),
+    ``-score`` (0 to 10) and ``-probability`` (that it is acceptable, 0 to 1), where the verdict has
+    them; ``-flagged`` and ``-review``. ``-simulated``: ``simulated`` are the ids of models whose
+    answers must say so.
     """
     headers: dict[str, str] = {}
     if frame.decision is not None:
@@ -139,8 +144,8 @@ def frame_headers(frame: Completed | Failed | Delta, simulated: Container[str]) 
             "x-pointsman-attempts": str(len(frame.attempts)),
             "x-pointsman-cost-usd": f"{frame.usage.cost_usd:.10f}",
         }
-        if frame.verdict is not None and frame.verdict.score is not None:
-            headers["x-pointsman-score"] = f"{frame.verdict.score:g}"
+        if frame.verdict is not None:
+            headers |= _verdict_headers(frame.verdict)
         if frame.is_flagged:
             headers["x-pointsman-flagged"] = "true"
         if frame.needs_person:
@@ -152,6 +157,15 @@ def frame_headers(frame: Completed | Failed | Delta, simulated: Container[str]) 
         headers["x-pointsman-model"] = frame.model
     if not isinstance(frame, Failed) and frame.model in simulated:
         headers["x-pointsman-simulated"] = "true"
+    return headers
+
+
+def _verdict_headers(verdict: Verdict) -> dict[str, str]:
+    headers = {"x-pointsman-verdict": verdict.label}
+    if verdict.score is not None:
+        headers["x-pointsman-score"] = f"{verdict.score:g}"
+    if verdict.probability is not None:
+        headers["x-pointsman-probability"] = f"{verdict.probability:.4f}"
     return headers
 
 

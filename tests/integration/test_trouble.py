@@ -4,38 +4,25 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Collection
 from datetime import timedelta
-from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from pointsman.cli.main import main
-from pointsman.contracts.chat import Answer
 from pointsman.contracts.errors import ErrorCode, Retryable
-from pointsman.contracts.flow import next_steps
 from pointsman.contracts.messages import (
     Accept,
     Accepted,
-    CheckSafety,
     Completed,
-    DeadLettered,
     Execute,
     Executed,
     Failed,
-    Judge,
-    Judged,
-    command_id,
-    stage_id,
 )
-from pointsman.contracts.outcomes import history_after
-from pointsman.contracts.parts import ServiceName, Usage, Verdict
 from pointsman.contracts.topology import (
     LLM_WORK,
     MEMO,
-    WORKERS,
     Consumer,
     consumers_of,
     work_subject,
@@ -48,7 +35,6 @@ from pointsman.runtime.nats_transport import BusUnreachable, NatsTransport, conn
 from pointsman.runtime.process_bus import ProcessBus
 from pointsman.runtime.provision import Provisioning, provision
 from pointsman.runtime.pull import PullLoop
-from pointsman.runtime.reading import events_of
 from pointsman.runtime.transport import Inbound
 from pointsman.testing.registry import write_registry
 from pointsman.testing.requests import chat, context
@@ -120,87 +106,6 @@ async def test_abandoned_request_costs_nothing_even_if_it_was_stored(
     assert isinstance(frame, Failed)
     assert frame.code is ErrorCode.UNAVAILABLE
     assert calls == []
-
-
-async def test_two_processes_that_answer_the_same_command_agree_on_the_first(
-    transport: NatsTransport,
-) -> None:
-    command = execute()
-    first = await answer_echo(command)
-    second = first.model_copy(update={"answer": Answer(text="another"), "status": "failed"})
-    publisher = ProcessBus(transport).publisher("executor")
-    assert await publisher.remember(command, first) == first
-    assert await publisher.remember(command, second) == first
-
-
-async def test_charge_of_a_given_up_command_reaches_the_books(transport: NatsTransport) -> None:
-    command = execute()
-    paid = await answer_echo(command)
-    bus = ProcessBus(transport)
-    publisher = bus.publisher("executor")
-    await publisher.remember(command, paid)
-    await publisher.give_up(command, "the next queue was full", delivery=6)
-    bus.events.close()
-    await bus.events.run()
-    events = await events_of(transport, command.context.request_id)
-    executed, failed = (event.fact for event in events)
-    assert isinstance(executed, Executed)
-    assert isinstance(failed, Failed)
-    assert executed.usage == paid.usage
-    assert failed.cost_usd == paid.usage.cost_usd > 0
-    ending = DeadLettered(stage="executor", reason="any")
-    known = command.model_copy(update={"history": history_after(command, paid)})
-    assert next_steps(known, ending).outcome == failed
-
-
-async def test_what_a_critic_cost_is_told_when_its_judgement_is_given_up(
-    transport: NatsTransport,
-) -> None:
-    attempt = execute()
-    answered = await answer_echo(attempt)
-    (command,) = next_steps(attempt, answered).commands
-    assert isinstance(command, Judge)
-    usage = Usage(model="critic", cost_usd=Decimal("0.01"), model_calls=1)
-    paid = Judged(model="small", verdict=Verdict(label="low", score=3), usage=usage)
-    bus = ProcessBus(transport)
-    publisher = bus.publisher("judge")
-    await publisher.remember(command, paid)
-    await publisher.give_up(command, "the next queue was full", delivery=6)
-    bus.events.close()
-    await bus.events.run()
-    told, ended = (event.fact for event in await events_of(transport, command.context.request_id))
-    assert isinstance(told, Judged)
-    assert isinstance(ended, Completed)
-    assert ended.is_flagged
-    assert ended.usage.cost_usd == answered.usage.cost_usd + told.usage.cost_usd
-
-
-@pytest.mark.parametrize("fuse", [(), WORKERS], ids=["apart", "fused"])
-async def test_what_was_paid_is_told_when_the_request_comes_again_too_late(
-    transport: NatsTransport, settings: ServiceSettings, fuse: Collection[ServiceName]
-) -> None:
-    """The process died after the payment and came back after the deadline."""
-    late = context(seconds=-1)
-    paid = await answer_echo(execute().model_copy(update={"context": late}))
-    await transport.create(MEMO, stage_id(late, "executor", 1), paid.model_dump_json().encode())
-    command = CheckSafety(context=late, request=chat(), vault_key="")
-    await transport.publish(
-        work_subject("safety"),
-        command.model_dump_json().encode(),
-        stream=LLM_WORK,
-        message_id=command_id(command, "safety"),
-        headers={},
-    )
-    async with running(scripted_pipeline(settings), fuse=fuse), asyncio.timeout(WAIT_S):
-        while await transport.stream_depth(LLM_WORK):
-            await asyncio.sleep(0.02)
-    events = await events_of(transport, late.request_id)
-    assert [event.fact.usage for event in events if isinstance(event.fact, Executed)] == [
-        paid.usage
-    ]
-    [failed] = [event.fact for event in events if isinstance(event.fact, Failed)]
-    assert failed.code is ErrorCode.DEADLINE_EXCEEDED
-    assert failed.cost_usd == paid.usage.cost_usd > 0
 
 
 async def test_reconnecting_does_not_pull_more_than_there_are_slots(

@@ -19,6 +19,7 @@ from flow_values import (
     usage,
 )
 
+from pointsman.contracts.attempts import may_ask_sibling
 from pointsman.contracts.chat import Answer, FunctionCall, ToolCall
 from pointsman.contracts.errors import ErrorCode
 from pointsman.contracts.flow import next_steps
@@ -33,7 +34,7 @@ from pointsman.contracts.messages import (
     Judged,
 )
 from pointsman.contracts.outcomes import Steps
-from pointsman.contracts.parts import BoundTool, Candidate, Evaluator, Verdict
+from pointsman.contracts.parts import BoundTool, Candidate, Evaluator, ToolRun, Verdict
 from pointsman.contracts.shadows import shadows_of
 
 SIBLING = Evaluator(min_score=8, sibling="cheap")
@@ -65,9 +66,9 @@ def done(steps: Steps) -> Completed:
     return steps.outcome
 
 
-def test_a_sibling_is_asked_once_without_tools_and_beside_the_draft() -> None:
+def test_a_sibling_is_asked_once_a_request_and_beside_the_draft() -> None:
     asking = only_execute(next_steps(judge(SIBLING), ASKS))
-    assert (asking.model, asking.role, asking.attempt, asking.tools) == ("cheap", "sibling", 2, ())
+    assert (asking.model, asking.role, asking.attempt) == ("cheap", "sibling", 2)
     assert asking.draft == Candidate(model="small", answer=ANSWER, score=7.5)
     other = Executed(
         status="succeeded",
@@ -81,6 +82,10 @@ def test_a_sibling_is_asked_once_without_tools_and_beside_the_draft() -> None:
     assert [candidate.answer.text for candidate in again.siblings] == ["another answer"]
     escalated = only_execute(next_steps(again, ASKS))
     assert (escalated.model, escalated.role) == ("strong", "escalation")
+    assert escalated.tools == (TOOL,), "the stronger model gets the tools again"
+    unsure = only_judge(next_steps(escalated, succeeded("strong")))
+    assert not may_ask_sibling(unsure)
+    assert only_execute(next_steps(unsure, ASKS)).model == "stronger"
 
 
 def test_the_score_stays_with_the_answer_that_was_judged() -> None:
@@ -165,13 +170,9 @@ def test_an_accepted_plan_is_carried_out_by_the_model_that_made_it() -> None:
 def test_a_rejected_plan_is_made_again_then_by_a_stronger_model_then_without_tools() -> None:
     judging = only_judge(next_steps(execute(), planned()))
     second = only_execute(next_steps(judging, judged("low", 2, "Name the log group.")))
-    assert (second.role, second.critique, second.because) == (
-        "replan",
-        "Name the log group.",
-        "plan_rejected",
-    )
+    assert (second.role, second.because) == ("replan", "plan_rejected")
     assert second.plan is not None
-    assert not second.plan.is_accepted
+    assert (second.plan.is_accepted, second.plan.critique) == (False, "Name the log group.")
     replanned = planned().model_copy(update={"role": "replan"})
     third = only_execute(
         next_steps(only_judge(next_steps(second, replanned)), judged("low", 2, "No."))
@@ -182,7 +183,9 @@ def test_a_rejected_plan_is_made_again_then_by_a_stronger_model_then_without_too
         update={"decision": decision(flagging)}
     )
     last = only_execute(next_steps(stuck, judged("low", 2, "No.")))
-    assert (last.model, last.role, last.tools) == ("small", "continuation", ())
+    assert (last.model, last.role) == ("small", "continuation")
+    assert last.plan is not None
+    assert not last.plan.is_accepted, "so the executor offers it no tools"
 
 
 def test_plans_are_no_attempts_of_the_routes_count() -> None:
@@ -247,3 +250,55 @@ def test_a_request_that_no_model_may_see_ends_before_any_does() -> None:
     outcome = next_steps(CLASSIFY, fact).outcome
     assert isinstance(outcome, Failed)
     assert (outcome.code, outcome.stage) == (ErrorCode.NO_ELIGIBLE_MODEL, "classifier")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"tool_runs": (ToolRun(call_id="1", tool_id="t", status="ok"),)},
+        {"model": "cheap"},
+        {"is_plan": True},
+        {"has_asked_sibling": True},
+        {"decision": decision(SIBLING.model_copy(update={"mode": "observe"}))},
+        {"decision": decision(GATE)},
+    ],
+    ids=["after tools", "the sibling itself", "a plan", "asked", "observe", "none named"],
+)
+def test_a_sibling_is_not_asked(changes: dict[str, object]) -> None:
+    assert may_ask_sibling(judge(SIBLING))
+    assert not may_ask_sibling(judge(SIBLING).model_copy(update=changes))
+
+
+def test_a_rejected_plan_is_not_made_again_when_money_is_short() -> None:
+    evaluator = Evaluator(min_score=8, plan="gate", budget_usd=Decimal("0.25"))
+    judging = only_judge(next_steps(execute(evaluator), planned()))
+    priced = judging.decision.model_copy(
+        update={"estimates_usd": dict.fromkeys(("small", "strong", "stronger"), Decimal("0.1"))}
+    )
+    steps = next_steps(judging.model_copy(update={"decision": priced}), judged("low", 2, "No."))
+    last = only_execute(steps)
+    assert (last.model, last.role) == ("small", "continuation")
+
+
+@pytest.mark.parametrize("fact", [judged("unjudged"), Expired(stage="judge")])
+def test_a_plan_nobody_could_judge_ends_the_request_where_the_route_says_so(
+    fact: Judged | Expired,
+) -> None:
+    failing = Evaluator(min_score=8, plan="gate", on_judge_failure="fail")
+    judging = only_judge(next_steps(execute(failing), planned()))
+    outcome = next_steps(judging, fact).outcome
+    assert isinstance(outcome, Failed)
+    assert outcome.code is ErrorCode.JUDGE_FAILED
+    going_on = only_execute(next_steps(only_judge(next_steps(execute(), planned())), fact))
+    assert going_on.role == "continuation"
+
+
+def test_the_review_of_an_answer_reaches_whoever_writes_the_next_one() -> None:
+    escalated = only_execute(next_steps(judge(), judged("low", 4, "Wrong city.")))
+    judging = only_judge(next_steps(escalated, planned().model_copy(update={"model": "strong"})))
+    going_on = only_execute(next_steps(judging, judged("accepted", 9)))
+    assert (going_on.model, going_on.critique) == ("strong", "Wrong city.")
+    replanned = only_execute(next_steps(judging, judged("low", 2, "Which log group?")))
+    assert replanned.critique == "Wrong city."
+    assert replanned.plan is not None
+    assert replanned.plan.critique == "Which log group?"

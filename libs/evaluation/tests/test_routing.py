@@ -11,17 +11,22 @@ import pytest
 from click.testing import CliRunner
 
 from pointsman.evaluation import routing
+from pointsman.evaluation.figures import call_curve
 from pointsman.evaluation.recordings import LLAMA, Reader, price, until_loop
-from pointsman.evaluation.routing_figures import scores
 from pointsman.evaluation.routing_folds import (
+    Part,
+    Scored,
     Split,
-    acceptance_estimator,
+    estimates_after,
     estimates_of,
     fitted_acceptance,
+    fitted_after,
     scored_seen,
     scored_unseen,
 )
+from pointsman.evaluation.routing_outcomes import answers_of, scores
 from pointsman.evaluation.routing_policy import (
+    Heads,
     Policy,
     route_recorded,
     threshold_reaching,
@@ -62,6 +67,29 @@ def recorded(number: int) -> Recording:
     )
 
 
+def varied(number: int) -> Recording:
+    """One time in six each: both small models are right; the sibling alone is; all small ones are,
+    and the strong one says nothing. Else the strong one alone is right, and the small ones look as
+    in the last case.
+    """
+    kind = number % 6
+    plain, long = "The answer is ({}).", f"{'Perhaps so. ' * 30}The answer is ({{}})."
+    said = {
+        0: (plain.format("A"), plain.format("A"), plain.format("A")),
+        1: (long.format("C"), plain.format("A"), plain.format("B")),
+    }
+    small = long.format("B")
+    texts = said.get(kind, (small, small, "Nothing fits. " * 9 if kind == 5 else plain.format("A")))
+    gold = "(B)" if kind == 5 else "(A)"
+    answers = {
+        model: RecordedAnswer(
+            text=text, extracted=None, correct=gold in text, output_tokens=len(text) // 4
+        )
+        for model, text in zip(LLAMA.models, texts, strict=True)
+    }
+    return recorded(number).model_copy(update={"answers": answers})
+
+
 ROWS = [recorded(number) for number in range(240)]
 
 
@@ -82,9 +110,9 @@ def test_the_cheapest_threshold_that_is_accurate_enough() -> None:
 def test_the_lowest_threshold_within_a_budget() -> None:
     score, ten = np.array([3.0, 2.0, 1.0, 0.0]), np.full(4, 10.0)
 
-    assert threshold_within(score, np.ones(4), ten, share=0.6) == 1.5
-    assert threshold_within(score, np.ones(4), ten, share=0.05) == np.inf
-    assert threshold_within(score, np.zeros(4), ten, share=1.0) == -np.inf
+    assert threshold_within(score, np.ones(4), ten, budget=24) == 1.5
+    assert threshold_within(score, np.ones(4), ten, budget=2) == np.inf
+    assert threshold_within(score, np.zeros(4), ten, budget=40) == -np.inf
 
 
 def test_our_sums_are_those_of_the_library() -> None:
@@ -122,29 +150,57 @@ def test_an_input_nobody_has_and_a_truth_that_never_changes_are_grown() -> None:
 
 def test_a_recorded_request_is_decided_as_the_table_decides_it() -> None:
     reader = Reader()
-    table = reader.table(ROWS, LLAMA)
+    rows = [varied(number) for number in range(240)]
+    table = reader.table(rows, LLAMA)
     every = np.arange(len(table))
-    split = Split(train=every, test=every)
-    scored = scored_seen(split, table.categories, acceptance_estimator(table))
-    assert scored is not None
-    head = fitted_acceptance(table, every)
-    estimates = estimates_of(head, table, every)
+    heads = Heads(before=fitted_acceptance(table, every), after=fitted_after(table, every))
+    before = estimates_of(heads.before, table, every)
+    estimates = np.hstack([before, estimates_after(heads.after, table, every, before)])
+    scored = Scored(estimates=estimates, parts=(Part(tune=every, rows=every),), method="")
     policy = Policy(cascade=LLAMA, by="gain per dollar", threshold=0.02)
-    expected = scores(
-        table, type(scored)(estimates=estimates, parts=scored.parts, method=""), policy.by
-    )
+    expected = scores(table, scored, policy.by)
 
-    found = [route_recorded(row, head, policy, reader=reader) for row in ROWS]
+    found = [route_recorded(row, heads, policy, reader=reader) for row in rows]
 
     assert [decision.score for decision in found] == pytest.approx(expected.tolist())
-    called = np.array([decision.answered_by == "gpt-4o" for decision in found])
+    called = np.array([LLAMA.strong in decision.models for decision in found])
     assert called.tolist() == (expected >= policy.threshold).tolist()
-    assert 0 < called.sum() < len(ROWS)
+    assert 0 < called.sum() < len(rows)
+    answers = answers_of(table, scored)
+    right = [row.answers[said.answered_by].correct for row, said in zip(rows, found, strict=True)]
+    assert right == np.where(called, answers.called, answers.small).tolist()
+    # Each of the three is returned somewhere: the sibling's too, and a small one after a call.
+    assert {decision.answered_by for decision in found} == set(LLAMA.models)
+    assert any(LLAMA.strong in d.models and d.answered_by != LLAMA.strong for d in found)
     dollars = table.small_dollars + called * table.strong_dollars
     assert [decision.dollars for decision in found] == pytest.approx(dollars.tolist())
     tokens = table.small_tokens + called * table.strong_tokens
     assert [decision.output_tokens for decision in found] == pytest.approx(tokens.tolist())
     assert found[0].models[: 1 + len(LLAMA.siblings)] == (LLAMA.weak, *LLAMA.siblings)
+
+
+def test_what_is_paid_is_cut_and_what_always_strong_costs_is_not() -> None:
+    text = "It follows that the value is then given by the same ratio again. " * 200
+    runaway = RecordedAnswer(text=text, extracted=None, correct=False, output_tokens=4_000)
+    row = recorded(1)
+    row = row.model_copy(update={"answers": {**row.answers, LLAMA.strong: runaway}})
+
+    table = Reader().table([row], LLAMA)
+
+    assert table.always_tokens[0] == 4_000
+    assert table.strong_tokens[0] < 2_000
+    assert table.always_dollars[0] == pytest.approx(price(LLAMA.strong, 100, 4_000))
+    assert table.strong_dollars[0] < table.always_dollars[0] / 2
+
+
+def test_the_gap_may_begin_below_what_is_reached_without_a_strong_call() -> None:
+    score = np.array([3.0, 2.0, 1.0, 0.0])
+    small, strong = np.array([False, True, False, True]), np.ones(4, np.bool_)
+    curve = call_curve(score, small, strong)
+
+    assert curve.apgr() == pytest.approx(0.625)
+    assert curve.apgr(weak=0.25) == pytest.approx(0.75)
+    assert curve.cpt(2 / 3, weak=0.25) == pytest.approx(0.25)
 
 
 def test_no_row_is_scored_by_a_head_that_saw_it() -> None:

@@ -66,10 +66,10 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_training_twice_gives_the_same_bytes_and_reads_no_other_set(data: Path) -> None:
     one, two = data / "one", data / "two"
 
-    training.train(data, classifier=one, judge=one)
+    training.train_scorers(data, classifier=one, judge=one)
     felm = [chat(number, group="felm_math") for number in range(300)]
     write(data / "judge.jsonl.gz", [chat(number) for number in range(220)] + felm)
-    training.train(data, classifier=two, judge=two)
+    training.train_scorers(data, classifier=two, judge=two)
 
     names = sorted(path.name for path in one.iterdir())
     assert names == ["ACCEPTANCE_CARD.md", "GAIN_CARD.md", "acceptance.npz", "gain.npz"]
@@ -77,7 +77,7 @@ def test_training_twice_gives_the_same_bytes_and_reads_no_other_set(data: Path) 
 
 
 def test_what_is_written_is_what_production_reads(data: Path) -> None:
-    training.train(data, classifier=data, judge=data)
+    training.train_scorers(data, classifier=data, judge=data)
     acceptance = Acceptance.from_arrays(read_scorer(data / "acceptance.npz"))
     question = "Question 3?\n(A) one\n(B) two"
 
@@ -88,6 +88,29 @@ def test_what_is_written_is_what_production_reads(data: Path) -> None:
     assert of(right=True) > 0.8 > 0.2 > of(right=False)
     gain = Gain.from_arrays(read_scorer(data / "gain.npz"))
     assert 0 < gain.predict(made_vectors([""])[0], question).weak < 1
+
+
+def test_every_head_is_written_where_its_service_reads_it(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Made data teaches no intents; how these two fit is tested beside them.
+    fitted: list[tuple[str, Path, Path]] = []
+    for name in ("fit_support", "fit_intents"):
+
+        def fit(read: Path, out: Path, name: str = name) -> None:
+            fitted.append((name, read, out))
+
+        monkeypatch.setattr(training, name, fit)
+    classifier, judge = data / "classifier", data / "judge"
+
+    training.train(data, classifier=classifier, judge=judge)
+
+    assert fitted == [
+        ("fit_support", data, judge),
+        ("fit_intents", data, classifier / "intents.npz"),
+    ]
+    assert (classifier / "gain.npz").is_file()
+    assert (judge / "acceptance.npz").is_file()
 
 
 def test_too_little_data_is_refused(tmp_path: Path) -> None:

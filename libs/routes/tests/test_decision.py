@@ -116,6 +116,18 @@ def test_a_pinned_request_is_not_bound_by_the_routes_constraints_and_not_copied(
     assert (decision.model, decision.excluded, decision.shadows) == ("small", (), ())
 
 
+def test_no_other_model_answers_or_reviews_a_pinned_request() -> None:
+    asking = revision(ALWAYS, evaluator={"minScore": 8, "sibling": "large", "critic": "huge"})
+    routed = decide(asking, registry(), signals(), request_id="r").evaluator
+    pinned = decide(
+        asking, registry(), signals(), request_id="r", requested_model="small"
+    ).evaluator
+    assert routed is not None
+    assert pinned is not None
+    assert (routed.sibling, routed.critic) == ("large", "huge")
+    assert (pinned.sibling, pinned.critic) == (None, None)
+
+
 def test_an_unknown_named_model_is_refused() -> None:
     with pytest.raises(UnknownModel):
         decide(load_route(SLIDE), registry(), signals(), request_id="r", requested_model="gone")

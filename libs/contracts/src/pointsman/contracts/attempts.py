@@ -114,6 +114,8 @@ def _judge(command: Execute, fact: Executed, history: History, *, is_plan: bool 
         tools=command.tools,
         tool_runs=fact.tool_runs,
         is_plan=is_plan,
+        is_loop_cut=fact.is_loop_cut,
+        critique=command.critique,
         previous=command.previous,
         history=history,
         attempt=command.attempt,
@@ -137,13 +139,11 @@ def _after_failed_attempt(command: Execute, fact: Executed, history: History) ->
 
 
 def _fallback(command: Execute, fact: Executed, model: str, history: History) -> Execute:
-    # A plan was the failed model's own, and so was what the judge said of it.
-    critique = "" if command.because == PLAN_REJECTED else command.critique
+    # A plan was the failed model's own.
     return command.model_copy(
         update={
             "model": model,
             "plan": None,
-            "critique": critique,
             "role": "fallback",
             "because": fact.error or "",
             "attempt": command.attempt + 1,
@@ -170,6 +170,7 @@ def _second_opinion(command: Execute, draft: Candidate, fact: Executed, history:
                 tool_runs=draft.tool_runs,
                 siblings=(other,) if fact.status == "succeeded" else (),
                 has_asked_sibling=True,
+                critique=command.critique,
                 previous=command.previous,
                 history=history,
                 attempt=command.attempt,
@@ -178,13 +179,26 @@ def _second_opinion(command: Execute, draft: Candidate, fact: Executed, history:
     )
 
 
+def may_ask_sibling(command: Judge) -> bool:
+    """Whether a cheap second answer may still be asked for, once a request and within its budget.
+
+    Not for an answer that rests on tools: a second one would be without them.
+    """
+    evaluator = command.decision.evaluator
+    if evaluator is None or evaluator.sibling is None or evaluator.mode == "observe":
+        return False
+    if command.is_plan or command.has_asked_sibling or command.tool_runs:
+        return False
+    was_asked = any(attempt.role == "sibling" for attempt in command.history)
+    if was_asked or evaluator.sibling == command.model:
+        return False
+    return _is_affordable(command.decision, command.history, evaluator.sibling)
+
+
 def _ask_sibling(command: Judge, history: History) -> Execute | None:
-    """The cheap second answer that the route allows, unless it was asked or costs too much."""
     evaluator = command.decision.evaluator
     sibling = evaluator.sibling if evaluator else None
-    if sibling is None or command.has_asked_sibling or sibling == command.model:
-        return None
-    if not _is_affordable(command.decision, history, sibling):
+    if sibling is None or not may_ask_sibling(command):
         return None
     draft = Candidate(
         model=command.model,
@@ -193,10 +207,8 @@ def _ask_sibling(command: Judge, history: History) -> Execute | None:
         tool_runs=command.tool_runs,
     )
     asking = _next(command, sibling, history, previous=command.previous)
-    return asking.model_copy(
-        # Tools act; an opinion must not.
-        update={"draft": draft, "role": "sibling", "because": "unsure", "tools": ()}
-    )
+    # The executor offers it no tools: they act, an opinion must not.
+    return asking.model_copy(update={"draft": draft, "role": "sibling", "because": "unsure"})
 
 
 def _of_sibling(command: Judge) -> Judge:
@@ -208,11 +220,20 @@ def _of_sibling(command: Judge) -> Judge:
 
 
 def _after_plan(command: Judge, verdict: Verdict, evaluator: Evaluator, history: History) -> Steps:
-    """Carry the plan out, or have another one made; in the end answer without tools."""
+    """Carry the plan out, or have another one made; in the end answer without tools.
+
+    A plan that could not be judged is carried out, unless the route says that such a failure ends
+    the request. The answer without tools is made whatever the budget says: else there were none.
+    """
+    if verdict.label == "unjudged" and evaluator.on_judge_failure == "fail":
+        return failed(command, ErrorCode.JUDGE_FAILED, "judge", history)
     same = _next(command, command.model, history, previous=command.previous)
     is_accepted = verdict.label != "low"
     plan = Plan(
-        text=command.answer.text, tool_calls=command.answer.tool_calls, is_accepted=is_accepted
+        text=command.answer.text,
+        tool_calls=command.answer.tool_calls,
+        is_accepted=is_accepted,
+        critique="" if is_accepted else verdict.critique,
     )
     if is_accepted:
         return Steps(
@@ -220,16 +241,16 @@ def _after_plan(command: Judge, verdict: Verdict, evaluator: Evaluator, history:
                 same.model_copy(update={"plan": plan, "role": "continuation", "because": "plan"}),
             )
         )
-    rejected = {"plan": plan, "critique": verdict.critique, "because": PLAN_REJECTED}
-    if not any(attempt.role == "replan" for attempt in history):
+    rejected = {"plan": plan, "because": PLAN_REJECTED}
+    is_first = not any(attempt.role == "replan" for attempt in history)
+    if is_first and _is_affordable(command.decision, history, command.model):
         return Steps(commands=(same.model_copy(update={**rejected, "role": "replan"}),))
     escalating = None
     if evaluator.on_low_score == "escalate":
         escalating = _escalated(command, evaluator, history, command.previous)
     if escalating is not None:
         return Steps(commands=(escalating.model_copy(update={"because": PLAN_REJECTED}),))
-    without = {**rejected, "tools": (), "role": "continuation"}
-    return Steps(commands=(same.model_copy(update=without),))
+    return Steps(commands=(same.model_copy(update={**rejected, "role": "continuation"}),))
 
 
 def _escalated(
@@ -254,6 +275,7 @@ def _next(command: Judge, model: str, history: History, *, previous: Candidate |
         decision=command.decision,
         model=model,
         tools=command.tools,
+        critique=command.critique,
         previous=previous,
         history=history,
         attempt=command.attempt + 1,

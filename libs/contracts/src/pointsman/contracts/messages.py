@@ -113,9 +113,8 @@ class Execute(Wire):
 class Judge(Wire):
     """To judge: is this answer good enough? ``previous`` is the best answer judged so far.
 
-    With ``is_plan`` the answer's tool calls are to be judged, before they are made. ``siblings``
-    are other models' answers to compare with, once ``has_asked_sibling``. ``is_loop_cut``: the
-    answer ran in circles and was stopped. ``critique`` is what the answer was asked to mend.
+    With ``is_plan`` its tool calls are to be judged, before they are made. ``siblings`` are others'
+    answers to compare with, once ``has_asked_sibling``. ``critique`` is what it was asked to mend.
     """
 
     type: Literal["judge"] = "judge"
@@ -338,7 +337,7 @@ class Events(Wire):
 
 
 class DeadLetter(Wire):
-    """A message that was given up, as stored on LLM_DEAD. ``body`` is the message as it came."""
+    """A message that was given up, as stored on LLM_DEAD; ``body`` is as it came."""
 
     type: Literal["dead_letter"] = "dead_letter"
     service: ServiceName

@@ -11,6 +11,7 @@ from pointsman.contracts.chat import Answer
 from pointsman.contracts.errors import ErrorCode
 from pointsman.contracts.messages import (
     Accept,
+    Blocked,
     BusCommand,
     Completed,
     DeadLettered,
@@ -76,18 +77,22 @@ Paid = tuple[Executed, Judged | None]
 """An attempt that was kept because it cost something, and its judgement if that did, too."""
 
 
-def with_paid(outcome: Outcome, paid: Sequence[Paid]) -> Outcome:
+def with_paid(outcome: Outcome, paid: Sequence[Paid], *, known: int = 0) -> Outcome:
     """Return an outcome that tells what was paid in an earlier run, which this one did not repeat.
 
-    A request that is blocked only now has cost something all the same, and says so as a failure.
+    ``known`` attempts are in the outcome already; ``paid`` are those after them. A request that is
+    blocked only now has cost something all the same, and says so as a failure.
     """
-    attempts: History = ()
-    for number, (attempt, judgement) in enumerate(paid, 1):
+    if not paid:
+        return outcome
+    attempts: History = () if isinstance(outcome, Blocked) else outcome.attempts
+    for number, (attempt, judgement) in enumerate(paid, known + 1):
         attempts = (*attempts, _summary(number, attempt))
         if judgement is not None:
             attempts = judged(attempts, judgement.verdict, judgement.usage)
-    if isinstance(outcome, Completed) or not attempts:
-        return outcome
+    if isinstance(outcome, Completed):
+        total = _total(attempts, outcome.model)
+        return outcome.model_copy(update={"attempts": attempts, "usage": total})
     if isinstance(outcome, Failed):
         return outcome.model_copy(update={"attempts": attempts})
     code = ErrorCode.CONTENT_FILTER

@@ -187,11 +187,15 @@ class Candidate(Wire):
 
 
 class Plan(Wire):
-    """The calls of tools that a model asked for, judged before they are made."""
+    """The calls of tools that a model asked for, judged before they are made.
+
+    ``critique`` is what was wrong with a plan that is not accepted.
+    """
 
     text: str = ""
     tool_calls: tuple[ToolCall, ...]
     is_accepted: bool
+    critique: str = ""
 
 
 class Usage(Wire):

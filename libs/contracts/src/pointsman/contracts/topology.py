@@ -91,7 +91,7 @@ STREAMS: tuple[Stream, ...] = (
     # Copies for shadow targets: what does not fit is dropped, and what waits too long is stale.
     Stream(
         name=LLM_SHADOW,
-        subjects=("llm.shadow.executor",),
+        subjects=("llm.shadow.executor", "llm.shadow.judge"),
         retention="workqueue",
         max_bytes=64 * 1024**2,
         max_msgs_per_subject=256,
@@ -132,8 +132,8 @@ def work_subject(service: ServiceName) -> str:
     return f"llm.work.{service}"
 
 
-def shadow_subject(service: Literal["executor"]) -> str:
-    """Return where a shadow's first attempt waits, apart from every request somebody waits for."""
+def shadow_subject(service: ServiceName) -> str:
+    """Return where copies for shadows wait, apart from every request that somebody waits for."""
     return f"llm.shadow.{service}"
 
 
@@ -181,6 +181,14 @@ CONSUMERS: tuple[Consumer, ...] = (
         max_deliver=2,
     ),
     Consumer(stream=LLM_WORK, durable="judge", subject=work_subject("judge")),
+    Consumer(
+        stream=LLM_SHADOW,
+        durable="judge",
+        subject=shadow_subject("judge"),
+        concurrency=4,
+        max_ack_pending=64,
+        max_deliver=2,
+    ),
     Consumer(
         stream=LLM_EVENTS,
         durable="accounting",

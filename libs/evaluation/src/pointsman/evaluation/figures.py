@@ -67,21 +67,24 @@ class CallCurve:
     def accuracy_at(self, share: float) -> float:
         return float(np.interp(share, self.calls, self.accuracy))
 
-    def apgr(self) -> float:
+    def apgr(self, *, weak: float | None = None) -> float:
         """Average performance gap recovered; 0.5 is what a random router recovers.
 
-        The area is taken over every share of strong calls, not over ten steps.
+        The area is taken over every share of strong calls, not over ten steps. The gap begins at
+        ``weak``, by default at what is reached without a strong call.
         Source: arXiv 2406.18665, section 3.
         """
-        weak, strong = self.accuracy[0], self.accuracy[-1]
+        weak = float(self.accuracy[0]) if weak is None else weak
+        strong = self.accuracy[-1]
         if strong == weak:
             return float("nan")
         recovered = (self.accuracy - weak) / (strong - weak)
         return float(np.trapezoid(recovered, self.calls))
 
-    def cpt(self, wanted: float) -> float:
+    def cpt(self, wanted: float, *, weak: float | None = None) -> float:
         """Return the smallest share of strong calls that recovers ``wanted`` of the gap."""
-        target = self.accuracy[0] + wanted * (self.accuracy[-1] - self.accuracy[0])
+        weak = float(self.accuracy[0]) if weak is None else weak
+        target = weak + wanted * (self.accuracy[-1] - weak)
         reached = np.flatnonzero(self.accuracy >= target - 1e-12)
         if not reached.size:
             return 1.0

@@ -16,7 +16,7 @@ from pointsman.evaluation.pipeline import SAMPLE, pipeline_report
 from pointsman.evaluation.pipeline_comparison import PipelineReport, Totals
 from pointsman.evaluation.pipeline_sample import NothingToSample
 from pointsman.evaluation.recordings import FILE
-from pointsman.evaluation.training import NothingToLearn, train
+from pointsman.evaluation.training import NothingToLearn, train_scorers
 
 AGREEMENT = "share of requests on which pipeline and twin agree"
 HEADED = ("pointsman.classifier", "pointsman.judge")
@@ -52,7 +52,7 @@ def heads_from(data: Path, folder: Path) -> Path:
         for origin in spec.submodule_search_locations or () if spec else ():
             for shipped in (Path(origin) / "weights").glob("*.npz"):
                 shutil.copy(shipped, folder)
-    train(data, classifier=folder, judge=folder)
+    train_scorers(data, classifier=folder, judge=folder)
     return folder
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from pointsman.evaluation.figures import Floats, Indices, Truths
 from pointsman.executor.domain.loops import LoopGuard
 from pointsman.judge.domain.acceptance import Sibling, inputs_of
-from pointsman.judge.domain.agreement import agreement_of
+from pointsman.judge.domain.agreement import Agreement, agreement_of
 from pointsman.judge.domain.answer_signs import AnswerSigns, answer_signs
 from pointsman.loadgen.recordings import RecordedAnswer, Recording
 from pointsman.scorers.trees import Inputs
@@ -62,8 +62,11 @@ REASON = Cascade(weak="gemini-1.5-pro-002", siblings=(), strong="gpt-4o")
 class Table:
     """What a cascade would have met, a row a request.
 
-    Shapes: all (n,), inputs (n, inputs). Tokens are of answers, with runaway ones cut; dollars
-    count the prompt too. ``small`` sums the weak model and the siblings. ``sibling`` is the first.
+    Shapes: all (n,), inputs, after and after_sibling (n, inputs). Tokens are of answers, with
+    runaway ones cut; dollars count the prompt too. ``small`` sums the weak model and the siblings.
+    ``sibling`` is the first, or the weak model itself. ``after`` is what is seen once the strong
+    model has answered too, the weak answer beside it first, or the sibling's. ``always`` is the
+    strong model alone, without a router: nobody cuts its answers.
     """
 
     cascade: Cascade
@@ -71,6 +74,8 @@ class Table:
     prompts: tuple[str, ...]
     categories: tuple[str, ...]
     inputs: Inputs
+    after: Inputs
+    after_sibling: Inputs
     weak: Truths
     sibling: Truths
     strong: Truths
@@ -79,6 +84,8 @@ class Table:
     prompt_tokens: Floats
     small_dollars: Floats
     strong_dollars: Floats
+    always_tokens: Floats
+    always_dollars: Floats
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -101,6 +108,10 @@ class Reader:
     """Reads each recorded answer once, for all cascades."""
 
     _answers: dict[tuple[str, str], Answer] = field(default_factory=dict[tuple[str, str], Answer])
+    # By identity: answers are kept above as long as the reader is.
+    _agreements: dict[tuple[int, int], Agreement] = field(
+        default_factory=dict[tuple[int, int], Agreement]
+    )
 
     def answer(self, row: Recording, model: str) -> Answer:
         key = row.id, model
@@ -116,11 +127,24 @@ class Reader:
         first = self.answer(row, cascade.weak)
         others = [self.answer(row, model) for model in cascade.siblings]
         siblings = [
-            Sibling(signs=other.signs, agreement=agreement_of(first.text, other.text))
-            for other in others
+            Sibling(signs=other.signs, agreement=self._agreement(first, other)) for other in others
         ]
-        between = agreement_of(others[0].text, others[1].text) if len(others) > 1 else None
+        between = self._agreement(others[0], others[1]) if len(others) > 1 else None
         return inputs_of(first.signs, *siblings, between=between)
+
+    def inputs_after(self, row: Recording, cascade: Cascade, *, sibling_first: bool) -> Inputs:
+        """Return what is seen of the strong answer beside the weak one and the first sibling's."""
+        strong = self.answer(row, cascade.strong)
+        smalls = (cascade.weak, *cascade.siblings[:1])
+        others = [self.answer(row, model) for model in (smalls[::-1] if sibling_first else smalls)]
+        return inputs_of(
+            strong.signs,
+            *(
+                Sibling(signs=other.signs, agreement=self._agreement(strong, other))
+                for other in others
+            ),
+            between=self._agreement(others[0], others[1]) if len(others) > 1 else None,
+        )
 
     def table(self, rows: Sequence[Recording], cascade: Cascade) -> Table:
         """Return the rows that hold an answer of every model, as columns."""
@@ -133,26 +157,36 @@ class Reader:
             prompts=tuple(row.prompt for row in held),
             categories=tuple(row.category for row in held),
             inputs=np.array([self.inputs(row, cascade) for row in held], np.float32),
+            after=self._after(held, cascade, sibling_first=False),
+            after_sibling=self._after(held, cascade, sibling_first=True),
             weak=_correct(held, cascade.weak),
             sibling=_correct(held, sibling),
             strong=_correct(held, cascade.strong),
             small_tokens=_floats([self._tokens(row, cheap) for row in held]),
-            strong_tokens=_floats([row.answers[cascade.strong].output_tokens for row in held]),
+            strong_tokens=_floats([self._tokens(row, (cascade.strong,)) for row in held]),
             prompt_tokens=_floats([row.prompt_tokens for row in held]),
             small_dollars=_floats([self.dollars(row, cheap) for row in held]),
             strong_dollars=_floats([self.dollars(row, (cascade.strong,)) for row in held]),
+            always_tokens=_floats([row.answers[cascade.strong].output_tokens for row in held]),
+            always_dollars=_floats([always_dollars(row, cascade.strong) for row in held]),
         )
 
     def dollars(self, row: Recording, models: Sequence[str]) -> float:
-        """Return what asking ``models`` costs. Answers of a strong model are taken whole."""
+        """Return what asking ``models`` costs, runaway answers cut."""
         return sum(
-            price(model, row.prompt_tokens, self.paid_tokens(row, model)) for model in models
+            price(model, row.prompt_tokens, self.answer(row, model).tokens) for model in models
         )
 
-    def paid_tokens(self, row: Recording, model: str) -> float:
-        if model == LLAMA.strong:
-            return row.answers[model].output_tokens
-        return self.answer(row, model).tokens
+    def _agreement(self, one: Answer, other: Answer) -> Agreement:
+        # Cascades share most pairs, and comparing is symmetric.
+        key = (id(one), id(other)) if id(one) < id(other) else (id(other), id(one))
+        if key not in self._agreements:
+            self._agreements[key] = agreement_of(one.text, other.text)
+        return self._agreements[key]
+
+    def _after(self, rows: Sequence[Recording], cascade: Cascade, *, sibling_first: bool) -> Inputs:
+        found = [self.inputs_after(row, cascade, sibling_first=sibling_first) for row in rows]
+        return np.array(found, np.float32)
 
     def _tokens(self, row: Recording, models: Sequence[str]) -> float:
         return sum(self.answer(row, model).tokens for model in models)
@@ -162,6 +196,11 @@ def price(model: str, input_tokens: float, output_tokens: float) -> float:
     """Return the USD that a call costs."""
     into, out = PRICES[model]
     return (into * input_tokens + out * output_tokens) / 1e6
+
+
+def always_dollars(row: Recording, model: str) -> float:
+    """Return the USD of asking ``model`` alone, its answer paid whole."""
+    return price(model, row.prompt_tokens, row.answers[model].output_tokens)
 
 
 def until_loop(answer: RecordedAnswer) -> tuple[str, float]:

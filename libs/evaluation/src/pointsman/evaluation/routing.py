@@ -48,6 +48,11 @@ _MMLU_MODELS = ("mixtral-8x7b", "gpt-4-1106")
 _BESIDE: Sequence[tuple[str, str, str]] = (
     ("pointsman.evaluation.intents", "intents_report", "intents and out of scope"),
     ("pointsman.evaluation.loops", "loops_report", "loop guard"),
+    (
+        "pointsman.evaluation.pipeline_section",
+        "pipeline_rows",
+        "pipeline against offline twin, a sample",
+    ),
 )
 """Rows that other modules measure: module, its function of two folders, and their title."""
 
@@ -176,7 +181,7 @@ def _how(train: Path, test: Path) -> str:
 
 def _prices() -> str:
     shown = ", ".join(f"{model} {into:g}/{out:g}" for model, (into, out) in PRICES.items())
-    return f"prices, USD per million tokens in/out: {shown}; runaway small answers are cut"
+    return f"prices, USD per million tokens in/out: {shown}; runaway answers are cut, but not always-strong's"
 
 
 @click.command()

@@ -3,13 +3,11 @@
 Owns which figures are shown, with their goals. How a threshold is found is in ``routing_policy``.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from pointsman.evaluation.figures import (
-    CallCurve,
     Floats,
     Indices,
     Row,
@@ -22,19 +20,21 @@ from pointsman.evaluation.figures import (
     risk_at,
 )
 from pointsman.evaluation.recordings import Table
-from pointsman.evaluation.routing_folds import ACCEPTABLE, SIBLING, STRONGER, TOKENS, Scored
-from pointsman.evaluation.routing_policy import (
-    By,
-    Policy,
-    calls_at,
-    score_of,
-    threshold_reaching,
-    threshold_within,
+from pointsman.evaluation.routing_folds import Scored
+from pointsman.evaluation.routing_outcomes import (
+    Answers,
+    Kept,
+    answers_of,
+    keeping_accuracy,
+    kept_promise,
+    scores,
+    spent,
 )
-from pointsman.judge.domain.acceptance import Estimate
 
 PROMISE = 0.95
 """The share of the strong model's accuracy that is promised."""
+_SURE = 0.0025
+"""Accuracy over the promise that a threshold aims at on training rows: others differ by chance."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,19 +47,30 @@ class Aims:
 
 
 def curve_rows(
-    weak: Truths, strong: Truths, score: Floats, aims: Aims | None, *, note: str = ""
+    small: Truths,
+    strong: Truths,
+    score: Floats,
+    aims: Aims | None,
+    *,
+    note: str = "",
+    weak: Truths | None = None,
 ) -> list[Row]:
-    """Return APGR, CPT50 and CPT80 of a score. Shapes: all (n,)."""
-    curve = call_curve(score, weak, strong)
+    """Return APGR, CPT50 and CPT80 of a score. Shapes: all (n,).
+
+    The gap begins at ``weak``'s accuracy, by default at that of ``small``.
+    """
+    begin = small if weak is None else weak
 
     def apgr(rows: Indices) -> float:
-        return call_curve(score[rows], weak[rows], strong[rows]).apgr()
+        curve = call_curve(score[rows], small[rows], strong[rows])
+        return curve.apgr(weak=float(begin[rows].mean()))
 
+    curve, least = call_curve(score, small, strong), float(begin.mean())
     low, high = interval(apgr, len(score))
     return [
         Row(
             name="APGR",
-            value=curve.apgr(),
+            value=curve.apgr(weak=least),
             low=low,
             high=high,
             goal=aims.goal if aims else None,
@@ -70,14 +81,14 @@ def curve_rows(
         *(
             Row(
                 name=f"CPT{part:.0%}".rstrip("%"),
-                value=100 * curve.cpt(part),
+                value=100 * curve.cpt(part, weak=least),
                 unit="%",
                 better="lower",
                 note="of requests call the strong model",
             )
             for part in (0.5, 0.8)
         ),
-        random_row(weak, strong),
+        random_row(begin, strong),
     ]
 
 
@@ -135,95 +146,12 @@ def _by_chance(probability: Floats) -> float:
     return float(np.mean([calibration_error(probability, truth) for truth in drawn]))
 
 
-def gain_of(estimates: Floats) -> Floats:
-    return estimates[:, STRONGER] - estimates[:, ACCEPTABLE]
-
-
-def best_small_curve(table: Table, scored: Scored) -> CallCurve:
-    """Return the curve where the more trusted of the two small answers is kept.
-
-    Its gaps are still measured from the weak model alone to the strong one.
-    """
-    rows, found = scored.rows, scored.estimates[scored.rows]
-    takes_sibling = found[:, SIBLING] > found[:, ACCEPTABLE]
-    kept = np.where(takes_sibling, table.sibling[rows], table.weak[rows])
-    trust = np.maximum(found[:, SIBLING], found[:, ACCEPTABLE])
-    return call_curve(found[:, STRONGER] - trust, kept, table.strong[rows])
-
-
-@dataclass(frozen=True, kw_only=True)
-class Kept:
-    """What a threshold that was fixed beforehand came to. Shapes: calls (n,) of all table rows."""
-
-    calls: Truths
-    rows: Indices
-
-    def right(self, table: Table) -> Truths:
-        return np.where(self.calls, table.strong, table.weak)[self.rows]
-
-
-def scores(table: Table, scored: Scored, by: By) -> Floats:
-    """Return each row's score; NaN where there is no estimate."""
-    policy = Policy(cascade=table.cascade, by=by, threshold=0.0)
-    found = np.full(len(table), np.nan)
-    for row in np.flatnonzero(~np.isnan(scored.estimates[:, ACCEPTABLE])):
-        values = scored.estimates[row]
-        estimate = Estimate(
-            acceptable=float(values[ACCEPTABLE]),
-            sibling=float(values[SIBLING]),
-            stronger=float(values[STRONGER]),
-            tokens=float(values[TOKENS]),
-        )
-        found[row] = score_of(estimate, policy, prompt_tokens=float(table.prompt_tokens[row]))
-    return found
-
-
-def kept_promise(
-    table: Table, scored: Scored, score: Floats, threshold_of: Callable[[Indices], float]
-) -> Kept:
-    """Apply each part's own threshold. ``threshold_of`` finds one on the rows it is given."""
-    calls = np.zeros(len(table), np.bool_)
-    for part in scored.parts:
-        calls |= calls_at(table, score, part.rows, threshold_of(part.tune))
-    return Kept(calls=calls, rows=scored.rows)
-
-
-def keeping_accuracy(
-    table: Table, score: Floats, wanted: Callable[[Indices], float]
-) -> Callable[[Indices], float]:
-    """Return how to find the threshold that is as accurate as ``wanted`` on the rows given."""
-    return lambda rows: threshold_reaching(
-        score[rows], table.weak[rows], table.strong[rows], accuracy=wanted(rows)
-    )
-
-
-def within_tokens(table: Table, score: Floats, share: float) -> Callable[[Indices], float]:
-    """Return how to find the threshold that costs ``share`` of always-strong's tokens."""
-    return lambda rows: threshold_within(
-        score[rows], table.small_tokens[rows], table.strong_tokens[rows], share=share
-    )
-
-
-def spent(small: Floats, strong: Floats, kept: Kept) -> Callable[[Indices], float]:
-    """Return the share of always-strong's cost, as a figure of positions in ``kept.rows``."""
-    paid = (small + strong * kept.calls)[kept.rows]
-    always = strong[kept.rows]
-    return lambda at: float(paid[at].sum() / always[at].sum())
-
-
 def promise_rows(table: Table, scored: Scored, aims: Aims | None, *, note: str) -> list[Row]:
     """Return what is saved at ``PROMISE`` of the strong accuracy, and whether that was kept."""
-    score = scores(table, scored, "gain per dollar")
-    strong = table.strong
-    kept = kept_promise(
-        table,
-        scored,
-        score,
-        keeping_accuracy(table, score, lambda rows: PROMISE * float(strong[rows].mean())),
-    )
-    right, always = kept.right(table), strong[kept.rows]
-    dollars = spent(table.small_dollars, table.strong_dollars, kept)
-    tokens = spent(table.small_tokens, table.strong_tokens, kept)
+    answers, kept = _promised(table, scored, second_look=True)
+    right, always = kept.right(answers), table.strong[kept.rows]
+    dollars = spent(table.small_dollars, table.strong_dollars, table.always_dollars, kept)
+    tokens = spent(table.small_tokens, table.strong_tokens, table.always_tokens, kept)
     every = np.arange(len(kept.rows))
     low, high = interval(lambda at: 100 * (1 - dollars(at)), len(every))
 
@@ -254,4 +182,29 @@ def promise_rows(table: Table, scored: Scored, aims: Aims | None, *, note: str) 
             f" strong called {kept.calls[kept.rows].mean():.0%},"
             f" tokens {tokens(every):.0%} of always-strong's",
         ),
+        _plain_row(table, scored),
     ]
+
+
+def _promised(table: Table, scored: Scored, *, second_look: bool) -> tuple[Answers, Kept]:
+    score = scores(table, scored, "gain per dollar")
+    answers = answers_of(table, scored, second_look=second_look)
+
+    def wanted(rows: Indices) -> float:
+        return PROMISE * float(table.strong[rows].mean()) + _SURE
+
+    return answers, kept_promise(table, scored, score, keeping_accuracy(answers, score, wanted))
+
+
+def _plain_row(table: Table, scored: Scored) -> Row:
+    """What is left of the savings without the two things that happen after a strong call."""
+    answers, kept = _promised(table, scored, second_look=False)
+    dollars = spent(table.small_dollars, table.always_dollars, table.always_dollars, kept)
+    right, always = kept.right(answers).mean(), table.strong[kept.rows].mean()
+    return Row(
+        name="the same, every strong answer returned and paid whole",
+        value=100 * (1 - dollars(np.arange(len(kept.rows)))),
+        unit="%",
+        note="for comparison; accuracy above the promise"
+        f" {100 * (right - PROMISE * always):+.2f} points",
+    )

@@ -11,15 +11,16 @@ import numpy as np
 
 from pointsman.evaluation.figures import Floats, Indices
 from pointsman.evaluation.recordings import Table
-from pointsman.evaluation.routing_trees import grown_classifier, grown_regressor
+from pointsman.evaluation.routing_trees import Grown, grown_classifier, grown_regressor
 from pointsman.judge.domain.acceptance import Acceptance
 from pointsman.scorers.trees import joined
 
 FOLDS = 5
 SEED = 20260117
 
-ACCEPTABLE, SIBLING, STRONGER, TOKENS = range(4)
-"""Columns of estimates: probabilities, and the strong answer's expected tokens."""
+ACCEPTABLE, SIBLING, STRONGER, TOKENS, STRONG_AFTER, SMALL_AFTER = range(6)
+"""Columns of estimates: probabilities, and the strong answer's expected tokens. The last two are
+of the strong answer and of the small one that was kept, once the strong model has answered."""
 
 Estimator = Callable[[Indices, Indices], Floats]
 """Trains on the first rows and returns estimates of the second. Shapes: (n, columns)."""
@@ -89,12 +90,29 @@ def scored_unseen(split: Split, groups: tuple[str, ...], estimate: Estimator) ->
 def fitted_acceptance(table: Table, rows: Indices, *, seed: int = SEED) -> Acceptance:
     """Grow a head on ``rows`` of the table. Its sums are the log-odds: no last step is fitted."""
     inputs = table.inputs[rows]
-    outputs = [
-        grown_classifier(inputs, table.weak[rows], seed=seed),
-        grown_classifier(inputs, table.sibling[rows], seed=seed),
-        grown_classifier(inputs, table.strong[rows], seed=seed),
-        grown_regressor(inputs, np.log1p(table.strong_tokens[rows]), seed=seed),
-    ]
+    weak = grown_classifier(inputs, table.weak[rows], seed=seed)
+    sibling = weak
+    if table.cascade.siblings:
+        sibling = grown_classifier(inputs, table.sibling[rows], seed=seed)
+    stronger = grown_classifier(inputs, table.strong[rows], seed=seed)
+    tokens = grown_regressor(inputs, np.log1p(table.strong_tokens[rows]), seed=seed)
+    return _as_grown(weak, sibling, stronger, tokens)
+
+
+def fitted_after(table: Table, rows: Indices, *, seed: int = SEED) -> Acceptance:
+    """Grow the head that compares the strong answer with a small one, on ``rows``.
+
+    Every other row has the sibling first, so it learns of either order.
+    """
+    turned = np.arange(len(rows)) % 2 == 1
+    inputs = np.where(turned[:, None], table.after_sibling[rows], table.after[rows])
+    first = np.where(turned, table.sibling[rows], table.weak[rows])
+    unasked = grown_classifier(inputs, np.ones(len(rows), np.bool_), seed=seed)
+    strong = grown_classifier(inputs, table.strong[rows], seed=seed)
+    return _as_grown(strong, grown_classifier(inputs, first, seed=seed), unasked, unasked)
+
+
+def _as_grown(*outputs: Grown) -> Acceptance:
     return Acceptance(
         trees=joined(outputs), alone=np.array([0.0, 1.0]), with_gain=np.array([0.0, 1.0, 0.0])
     )
@@ -107,10 +125,33 @@ def estimates_of(head: Acceptance, table: Table, rows: Indices) -> Floats:
 
 
 def acceptance_estimator(table: Table) -> Estimator:
+    """Return what is expected of rows before the strong model is called: four columns."""
+
     def estimate(train: Indices, rows: Indices) -> Floats:
         return estimates_of(fitted_acceptance(table, train), table, rows)
 
     return estimate
+
+
+def cascade_estimator(table: Table) -> Estimator:
+    """Return what is expected before the strong model is called, and after it: six columns."""
+
+    def estimate(train: Indices, rows: Indices) -> Floats:
+        before = estimates_of(fitted_acceptance(table, train), table, rows)
+        after = estimates_after(fitted_after(table, train), table, rows, before)
+        return np.hstack([before, after])
+
+    return estimate
+
+
+def estimates_after(head: Acceptance, table: Table, rows: Indices, before: Floats) -> Floats:
+    """Return the last two columns of ``rows``. Shapes: before (rows, 4 or more), to (rows, 2)."""
+    turned = before[:, SIBLING] > before[:, ACCEPTABLE]
+    found = [
+        head.estimate((table.after_sibling if is_turned else table.after)[row])
+        for row, is_turned in zip(rows, turned, strict=True)
+    ]
+    return np.array([(each.acceptable, each.sibling) for each in found])
 
 
 def _named(rows: Indices, groups: tuple[str, ...]) -> list[str]:

@@ -8,32 +8,35 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pointsman.evaluation.figures import Floats, Indices, Row, Truths, interval
+from pointsman.evaluation.figures import Floats, Indices, Row, Truths, call_curve, interval
 from pointsman.evaluation.recordings import Table
 from pointsman.evaluation.routing_figures import (
     Aims,
-    Kept,
     acceptance_rows,
-    best_small_curve,
     curve_rows,
-    gain_of,
-    keeping_accuracy,
-    kept_promise,
     promise_rows,
-    scores,
-    spent,
-    within_tokens,
 )
 from pointsman.evaluation.routing_folds import (
     ACCEPTABLE,
+    STRONGER,
     Estimator,
     Scored,
     Split,
-    acceptance_estimator,
+    cascade_estimator,
     scored_seen,
     scored_unseen,
 )
 from pointsman.evaluation.routing_gain import Requests, fitted_gain, gains_of
+from pointsman.evaluation.routing_outcomes import (
+    Answers,
+    Kept,
+    answers_of,
+    keeping_accuracy,
+    kept_promise,
+    scores,
+    spent,
+    within_tokens,
+)
 
 Sections = dict[str, list[Row]]
 
@@ -46,6 +49,7 @@ _MMLU = Aims(goal=0.60, moonshot=0.62, baseline=0.576)
 
 # Points over always-long: in the goals' own units 77.5 and 79.5, where always-long is 76.6.
 _LONG_GOAL, _LONG_MOONSHOT = 0.9, 2.9
+_LOOK = "whichever answer is trusted more is returned; runaway answers are cut"
 _MARGIN = 0.97
 """Of a token budget a threshold spends so much on training rows: the promise is about others."""
 _SAFER = 0.0075
@@ -74,21 +78,13 @@ def both(split: Split, groups: tuple[str, ...], estimate: Estimator) -> dict[str
 def cascade_sections(table: Table, split: Split) -> Sections:
     """Return the rows of a cascade with one sibling, for seen and for unseen categories."""
     sections: Sections = {}
-    for name, scored in both(split, table.categories, acceptance_estimator(table)).items():
-        at, found = scored.rows, scored.estimates[scored.rows]
-        weak, strong = table.weak[at], table.strong[at]
-        best = best_small_curve(table, scored)
-        recovered = (best.accuracy - weak.mean()) / max(1e-9, strong.mean() - weak.mean())
+    for name, scored in both(split, table.categories, cascade_estimator(table)).items():
+        at = scored.rows
         sections[_title(str(table.cascade), name, "categories", scored)] = [
             *accuracy_rows(table, at),
-            *curve_rows(weak, strong, gain_of(found), _APGR[name], note="answers and gain seen"),
-            Row(
-                name="APGR, the more trusted small answer kept",
-                value=float(np.trapezoid(recovered, best.calls)),
-                note=f"gap from the weak model alone; no strong call: {best.accuracy[0]:.1%}",
-            ),
-            *promise_rows(table, scored, _SAVED[name], note="one sibling"),
-            *acceptance_rows(found[:, ACCEPTABLE], weak, _CALIBRATION[name]),
+            *_curves(table, scored, _APGR[name], "one extra cheap call"),
+            *promise_rows(table, scored, _SAVED[name], note="one extra cheap call; " + _LOOK),
+            *acceptance_rows(scored.estimates[at, ACCEPTABLE], table.weak[at], _CALIBRATION[name]),
         ]
     return sections
 
@@ -96,15 +92,34 @@ def cascade_sections(table: Table, split: Split) -> Sections:
 def crowd_sections(table: Table, split: Split) -> Sections:
     """Return what two siblings add over one."""
     sections: Sections = {}
-    for name, scored in both(split, table.categories, acceptance_estimator(table)).items():
-        at, found = scored.rows, scored.estimates[scored.rows]
-        weak, strong = table.weak[at], table.strong[at]
+    for name, scored in both(split, table.categories, cascade_estimator(table)).items():
+        at = scored.rows
         sections[_title(str(table.cascade), name, "categories", scored)] = [
-            *curve_rows(weak, strong, gain_of(found), None, note="two siblings: no goal is set"),
-            *promise_rows(table, scored, _SAVED[name], note="two siblings"),
-            *acceptance_rows(found[:, ACCEPTABLE], weak, None),
+            *_curves(table, scored, None, "two extra cheap calls: no goal is set"),
+            *promise_rows(table, scored, _SAVED[name], note="two extra cheap calls; " + _LOOK),
+            *acceptance_rows(scored.estimates[at, ACCEPTABLE], table.weak[at], None),
         ]
     return sections
+
+
+def _curves(table: Table, scored: Scored, aims: Aims | None, note: str) -> list[Row]:
+    """The cascade's curve; beside it what remains when the weak answer alone may be kept."""
+    at = scored.rows
+    small, strong, weak = answers_of(table, scored).small[at], table.strong[at], table.weak[at]
+    score = scores(table, scored, "gain")[at]
+    plain = scored.estimates[at, STRONGER] - scored.estimates[at, ACCEPTABLE]
+    said = (
+        f"{note}; the more trusted small answer is kept, {small.mean():.1%} right without a"
+        " strong call; the gap is from the weak model alone"
+    )
+    return [
+        *curve_rows(small, strong, score, aims, note=said, weak=weak),
+        Row(
+            name="APGR, the weak answer kept whatever the sibling says",
+            value=call_curve(plain, weak, strong).apgr(),
+            note="for comparison",
+        ),
+    ]
 
 
 def reason_sections(table: Table, split: Split, requests: Requests) -> Sections:
@@ -114,17 +129,16 @@ def reason_sections(table: Table, split: Split, requests: Requests) -> Sections:
     )
     sections: Sections = {}
     before = both(split, table.categories, gain_estimator(labelled))
-    for name, scored in both(split, table.categories, acceptance_estimator(table)).items():
-        at, found = scored.rows, scored.estimates[scored.rows]
+    for name, scored in both(split, table.categories, cascade_estimator(table)).items():
+        at = scored.rows
         rows = [*accuracy_rows(table, at)]
         if name == "seen":
             rows += _half_rows(table, scored) + _before_rows(table, before[name])
         else:
             rows += _no_worse_rows(table, scored)
-        rows += promise_rows(
-            table, scored, None, note=f"{table.cascade.weak} in the small model's place: no goal"
-        )
-        rows += acceptance_rows(found[:, ACCEPTABLE], table.weak[at], None)
+        said = f"any recorded model may answer: {table.cascade.weak} in the small model's place"
+        rows += promise_rows(table, scored, _SAVED[name], note=f"{said}; {_LOOK}")
+        rows += acceptance_rows(scored.estimates[at, ACCEPTABLE], table.weak[at], None)
         sections[_title(f"when to reason: {table.cascade}", name, "categories", scored)] = rows
     return sections
 
@@ -168,15 +182,14 @@ def accuracy_rows(table: Table, at: Indices) -> list[Row]:
 
 def _half_rows(table: Table, scored: Scored) -> list[Row]:
     """Accuracy at a half, and at 45 %, of always-long's tokens."""
-    score = scores(table, scored, "gain per token")
+    score, answers = scores(table, scored, "gain per token"), answers_of(table, scored)
     rows: list[Row] = []
     for share, goal, moonshot in ((0.5, _LONG_GOAL, None), (0.45, _LONG_MOONSHOT, _LONG_MOONSHOT)):
         kept = kept_promise(table, scored, score, within_tokens(table, score, _MARGIN * share))
         always = 100 * float(table.strong[kept.rows].mean())
         rows.append(
             _accuracy_row(
-                table,
-                kept,
+                kept.right(answers),
                 f"accuracy at most {share:.0%} of always-long's tokens",
                 goal=always + goal,
                 moonshot=always + _LONG_MOONSHOT if moonshot else None,
@@ -198,19 +211,20 @@ def _before_rows(table: Table, scored: Scored) -> list[Row]:
         order = part.tune[np.argsort(-score[part.tune], kind="stable")]
         change = np.cumsum((table.strong_tokens - table.small_tokens)[order])
         paid = change + table.small_tokens[part.tune].sum()
-        within = np.flatnonzero(paid <= 0.5 * _MARGIN * table.strong_tokens[part.tune].sum())
+        within = np.flatnonzero(paid <= 0.5 * _MARGIN * table.always_tokens[part.tune].sum())
         threshold = score[order][within[-1]] if within.size else np.inf
         calls[part.rows] = score[part.rows] >= threshold
     kept = Kept(calls=calls, rows=scored.rows)
     at = kept.rows
+    chosen = Answers(small=table.weak, called=table.strong)
     paid = np.where(calls, table.strong_tokens, table.small_tokens)[at].sum()
     return [
         Row(
             name="accuracy when only the request is looked at",
-            value=100 * float(kept.right(table).mean()),
+            value=100 * float(kept.right(chosen).mean()),
             unit="%",
             note="before any call; tokens"
-            f" {paid / table.strong_tokens[at].sum():.0%} of always-long's",
+            f" {paid / table.always_tokens[at].sum():.0%} of always-long's",
         )
     ]
 
@@ -223,16 +237,17 @@ def _no_worse_rows(table: Table, scored: Scored) -> list[Row]:
         single = max(table.weak[rows].mean(), table.strong[rows].mean())
         return float(single) + _SAFER
 
-    kept = kept_promise(table, scored, score, keeping_accuracy(table, score, better))
+    answers = answers_of(table, scored)
+    kept = kept_promise(table, scored, score, keeping_accuracy(answers, score, better))
     at = kept.rows
-    right = kept.right(table)
+    right = kept.right(answers)
     weak, strong = table.weak[at], table.strong[at]
 
     def over(rows: Indices) -> float:
         return 100 * float(right[rows].mean() - max(weak[rows].mean(), strong[rows].mean()))
 
     low, high = interval(over, len(at))
-    worse = _worse_categories(table, kept)
+    worse = _worse_categories(table, at, right)
     return [
         Row(
             name="accuracy over the better single model",
@@ -247,21 +262,21 @@ def _no_worse_rows(table: Table, scored: Scored) -> list[Row]:
     ]
 
 
-def _worse_categories(table: Table, kept: Kept) -> Sequence[str]:
-    right = np.where(kept.calls, table.strong, table.weak)
+def _worse_categories(table: Table, at: Indices, right: Truths) -> Sequence[str]:
+    """Return categories below their own better model. Shapes: right as ``at``."""
+    named = np.array([table.categories[int(row)] for row in at])
     found: list[str] = []
-    for name in sorted({table.categories[int(row)] for row in kept.rows}):
-        own = np.intersect1d(table.in_categories(frozenset({name})), kept.rows)
-        better = max(table.weak[own].mean(), table.strong[own].mean())
+    for name in sorted({str(each) for each in named}):
+        own = named == name
+        better = max(table.weak[at][own].mean(), table.strong[at][own].mean())
         if right[own].mean() < better:
             found.append(f"{name} {100 * (right[own].mean() - better):+.1f}")
     return found
 
 
 def _accuracy_row(
-    table: Table, kept: Kept, name: str, *, goal: float, moonshot: float | None, note: str
+    right: Truths, name: str, *, goal: float, moonshot: float | None, note: str
 ) -> Row:
-    right = kept.right(table)
     low, high = interval(lambda at: 100 * float(right[at].mean()), len(right))
     return Row(
         name=name,
@@ -276,7 +291,7 @@ def _accuracy_row(
 
 
 def _tokens_row(table: Table, kept: Kept, *, goal: float, moonshot: float | None) -> Row:
-    share = spent(table.small_tokens, table.strong_tokens, kept)
+    share = spent(table.small_tokens, table.strong_tokens, table.always_tokens, kept)
     at = kept.rows
     called = float(kept.calls[at].mean())
     weak, strong = float(table.weak[at].mean()), float(table.strong[at].mean())

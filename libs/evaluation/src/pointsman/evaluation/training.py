@@ -1,6 +1,6 @@
-"""``task train:routing``: fits the shipped gain and acceptance scorers and writes their cards.
+"""``task train:routing``: fits every shipped head; gain and acceptance here, with their cards.
 
-Owns which data is learned from. The same seed and data give the same files, byte for byte.
+Owns which data these two learn from. The same seed and data give the same files, byte for byte.
 """
 
 import gzip
@@ -18,6 +18,8 @@ import pointsman.classifier
 import pointsman.judge
 from pointsman.classifier.domain.gain import Gain, GainEstimate
 from pointsman.evaluation.figures import Floats, Indices, Truths, auroc, calibration_error
+from pointsman.evaluation.intents_fit import fit_intents
+from pointsman.evaluation.judging_support import fit_support
 from pointsman.evaluation.recordings import FILE, LLAMA, Reader
 from pointsman.evaluation.routing_folds import FOLDS, SEED
 from pointsman.evaluation.routing_gain import Requests, fitted_gain, read_requests
@@ -71,7 +73,19 @@ class Answered:
 
 
 def train(data: Path, *, classifier: Path, judge: Path) -> dict[str, float]:
-    """Fit on ``data``, write weights and cards to the two folders, return the figures.
+    """Fit every shipped head on ``data`` and write it; return the figures of the two scorers.
+
+    Raises: NothingToLearn, InvalidRecordings; NothingToLearnFrom without labelled answers,
+    FileNotFoundError without texts of known intents.
+    """
+    figures = train_scorers(data, classifier=classifier, judge=judge)
+    fit_support(data, judge)
+    fit_intents(data, classifier / "intents.npz")
+    return figures
+
+
+def train_scorers(data: Path, *, classifier: Path, judge: Path) -> dict[str, float]:
+    """Fit gain and acceptance, write weights and cards to the two folders, return the figures.
 
     Raises: NothingToLearn, InvalidRecordings.
     """
@@ -267,14 +281,14 @@ def _weights_of(package: Any) -> Path:
 @click.option("--out", type=click.Path(path_type=Path), default=None,
               help="Write here, in place of the two services' own folders.")  # fmt: skip
 def main(data: Path, out: Path | None) -> None:
-    """Train the gain and the acceptance scorer and write weights with their model cards."""
+    """Train every shipped head and write it; gain, acceptance and support with model cards."""
     try:
         figures = train(
             data,
             classifier=out or _weights_of(pointsman.classifier),
             judge=out or _weights_of(pointsman.judge),
         )
-    except ValueError as error:
+    except (ValueError, FileNotFoundError) as error:
         raise click.ClickException(str(error)) from error
     for name, value in figures.items():
         click.echo(f"{name:36} {value:.4f}")

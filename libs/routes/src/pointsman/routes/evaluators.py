@@ -46,12 +46,14 @@ class RouteEvaluator(StrictValue):
 
     @cached_property
     def for_pinned(self) -> parts.Evaluator:
-        """The same for a request that named its model: no other one may answer it."""
+        """The same for a request that named its model: no other one may answer it, or see it."""
         given = self.for_decision
         return given.model_copy(
             update={
                 "on_low_score": _without_escalation(given.on_low_score),
                 "on_unsure": _without_escalation(given.on_unsure),
+                "sibling": None,
+                "critic": None,
             }
         )
 

@@ -77,7 +77,7 @@ async def redrive(transport: NatsTransport, number: int) -> str:
     else:
         again = command.model_copy(update={"context": _renewed(command.context)})
         request_ids = {again.context.request_id}
-        is_shadow = letter.subject == shadow_subject("executor")
+        is_shadow = letter.subject == shadow_subject(letter.service)
         subject, stream = letter.subject, LLM_SHADOW if is_shadow else LLM_WORK
         payload = again.model_dump_json().encode()
         message_id = command_id(again, stage_of(again))

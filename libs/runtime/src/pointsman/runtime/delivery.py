@@ -29,7 +29,6 @@ from pointsman.contracts.messages import (
     BusCommand,
     DeadLetter,
     Events,
-    Execute,
     PublishedFact,
     Recorded,
     command_id,
@@ -226,11 +225,12 @@ class Delivery:
         steps = next_steps(command, fact)
         # Commands first: no fact must tell of a step that the queue then refuses.
         for following in steps.commands:
-            if following.context.shadow_of not in {None, command.context.shadow_of}:
-                assert isinstance(following, Execute)
-                self._aside(stage.publisher.send_aside(following))
-            elif stage_of(following) in self._fused:
+            is_copy = following.context.shadow_of is not None
+            begins_here = is_copy and command.context.shadow_of is None
+            if stage_of(following) in self._fused and not begins_here:
                 running.waiting.append(following)
+            elif is_copy:
+                self._aside(stage.publisher.send_aside(following))
             else:
                 await patiently(lambda following=following: stage.publisher.send(following))
         running.stored.append(
@@ -240,7 +240,11 @@ class Delivery:
         )
         if (outcome := steps.outcome) is not None:
             finish = partial(
-                stage.publisher.finish, command, outcome, is_first=await running.is_first()
+                stage.publisher.finish,
+                command,
+                outcome,
+                is_first=await running.is_first(),
+                is_again=delivery_count() > 1,
             )
             running.stored += await patiently(finish)
 

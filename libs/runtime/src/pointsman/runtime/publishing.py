@@ -158,21 +158,22 @@ class Publisher:
             if kept is not None:
                 kept.is_stored.set_result(is_stored)
 
-    async def send_aside(self, shadow: Execute) -> None:
-        """Offer a copy of a request to its shadow target; a full or absent lane drops it.
+    async def send_aside(self, shadow: BusCommand) -> None:
+        """Offer a shadow's command to the lane of copies; a full or absent lane drops it.
 
         Never raises for it: nobody waits for the answer, and it must hold up nobody.
         """
+        following = stage_of(shadow)
         try:
             await self._transport.publish(
-                shadow_subject("executor"),
+                shadow_subject(following),
                 shadow.model_dump_json().encode(),
                 stream=LLM_SHADOW,
-                message_id=command_id(shadow, "executor"),
+                message_id=command_id(shadow, following),
                 headers=trace_headers(),
             )
         except (Retryable, Rejected) as error:
-            log.warning("shadow.dropped", model=shadow.model, error=type(error).__name__)
+            log.warning("shadow.dropped", stage=following, error=type(error).__name__)
 
     def tell(
         self,
@@ -199,20 +200,27 @@ class Publisher:
         return self._events.add(event)
 
     async def finish(
-        self, command: BusCommand, outcome: Outcome, *, is_first: bool = False
+        self,
+        command: BusCommand,
+        outcome: Outcome,
+        *,
+        is_first: bool = False,
+        is_again: bool = False,
     ) -> Stored:
         """Keep the outcome, then tell the client and the books.
 
         The first outcome wins: whoever comes second repeats the first one's words. Unless this
-        ``is_first`` of its runs, one before may have paid, which is told here if this one has not
-        come as far as the executor.
+        ``is_first`` of its runs, one before may have paid for more than this one came to, which is
+        told here; from the executor on only if the message came ``is_again``.
         Raises: Retryable. Repeating it is harmless.
         """
         told: list[asyncio.Future[None]] = []
-        if not is_first and not isinstance(command, Execute | Judge):
-            paid = await self._paid(command.context)
-            outcome = with_paid(outcome, paid)
-            for number, facts in enumerate(paid, 1):
+        has_paid = isinstance(command, Execute | Judge)
+        if not is_first and (is_again or not has_paid):
+            known = command.attempt if has_paid else 0
+            paid = (await self._paid(command.context))[known:]
+            outcome = with_paid(outcome, paid, known=known)
+            for number, facts in enumerate(paid, known + 1):
                 told += [self._tell_paid(command.context, number, fact) for fact in facts if fact]
         context = command.context
         key = outcome_id(context)

@@ -9,7 +9,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
-from pointsman.contracts.messages import BusCommand, Events, Expired, Fact, StageFact
+from pointsman.contracts.messages import (
+    BusCommand,
+    Events,
+    Execute,
+    Expired,
+    Fact,
+    StageFact,
+)
 from pointsman.contracts.parts import ServiceName
 from pointsman.runtime.patience import patiently
 from pointsman.runtime.publishing import Publisher
@@ -65,4 +72,6 @@ class Stage:
             return None
         if known := await self.publisher.recall(command):
             return known
-        return Expired(stage=self.name) if await self.publisher.has_ended(command.context) else None
+        if isinstance(command, Execute) and await self.publisher.has_ended(command.context):
+            return Expired(stage=self.name)
+        return None  # A judgement for the record comes after the end.

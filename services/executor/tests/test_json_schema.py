@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from time import process_time
 from typing import Any
 
 import pytest
@@ -40,6 +41,40 @@ def test_a_misfit_is_told_in_one_short_sentence(
         assert problem is not None
         assert said in problem
         assert len(problem) < 400
+
+
+def doubling(depth: int, end: dict[str, Any]) -> dict[str, Any]:
+    """A schema that is read 2 ** depth times."""
+    steps = {
+        f"a{n}": {"allOf": [{"$ref": f"#/$defs/a{n + 1}"}, {"$ref": f"#/$defs/a{n + 1}"}]}
+        for n in range(depth)
+    }
+    return {"$defs": {**steps, f"a{depth}": end}, "$ref": "#/$defs/a0"}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [doubling(30, {"type": "object"}), {"allOf": [{"$ref": "#"}]}],
+    ids=["doubling", "endless"],
+)
+def test_a_schema_that_would_never_be_read_to_its_end_is_not_applied(given: dict[str, Any]) -> None:
+    started = process_time()
+    assert CHECK.problem(given, {}) is None
+    assert process_time() - started < 5
+    assert CHECK.problem(doubling(3, {"required": ["a"]}), {}) is not None, "it was counted anew"
+
+
+def test_a_recursive_schema_is_applied_as_deep_as_the_arguments_go() -> None:
+    tree: dict[str, Any] = {"properties": {"a": {"$ref": "#"}, "n": {"type": "integer"}}}
+    problem = CHECK.problem(tree, {"a": {"a": {"a": {"n": "x"}}}})
+    assert problem == "$.a.a.a.n: 'x' is not of type 'integer'"
+
+
+def test_many_values_are_not_compared_one_with_another() -> None:
+    given = schema(a={"type": "array", "uniqueItems": True})
+    started = process_time()
+    assert CHECK.problem(given, {"a": [{"b": n} for n in range(2_000)]}) is None
+    assert process_time() - started < 1
 
 
 # jsonschema warns before it fetches; as an error, the warning would stop it and hide a fetch.

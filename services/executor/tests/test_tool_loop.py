@@ -5,6 +5,7 @@ import pytest
 from pointsman.contracts.chat import FunctionCall, ToolCall
 from pointsman.contracts.errors import ErrorCode
 from pointsman.executor.domain.ports import Limits, ToolOutput
+from pointsman.executor.domain.tools import SAID_AGAIN
 
 from .backend import (
     Backend,
@@ -48,6 +49,33 @@ async def test_a_tool_is_run_and_its_result_goes_back_to_the_model(backend: Back
     second = backend.asked[1]["messages"]
     assert second[-2]["tool_calls"][0]["function"]["arguments"] == '{"limit": 5}'
     assert second[-1] == {"role": "tool", "tool_call_id": "a", "content": '{"groups": []}'}
+
+
+async def test_a_call_that_has_run_gives_its_result_again_and_is_marked(backend: Backend) -> None:
+    backend.will(
+        calls("logs_describe", '{"limit": 5}'),
+        calls("logs_describe", ' {"limit":5}'),
+        says("None."),
+    )
+    tools = ScriptedTools()
+    fact = await run(backend.url, a_command(tools=(a_tool(),)), tools=tools)
+    assert tools.asked == [("logs.DescribeLogGroups", {"limit": 5})]
+    first, second = fact.tool_runs
+    assert (second.status, second.duration_s, second.arguments) == ("ok", 0.0, {"limit": 5})
+    assert second.output == f"{SAID_AGAIN}\n{first.output}"
+    told = [m["content"] for m in backend.asked[2]["messages"] if m["role"] == "tool"]
+    assert told == [first.output, second.output]
+
+
+async def test_a_call_that_failed_or_differs_is_made(backend: Backend) -> None:
+    backend.will(
+        *(calls("logs_describe", text) for text in ("{}", "{}", '{"limit": 1}')), says("No.")
+    )
+    tools = ScriptedTools({"logs.DescribeLogGroups": ToolOutput(status="error", text="throttled")})
+    limits = Limits(max_rounds=6)
+    fact = await run(backend.url, a_command(tools=(a_tool(),)), tools=tools, limits=limits)
+    assert [arguments for _, arguments in tools.asked] == [{}, {}, {"limit": 1}]
+    assert [run.output for run in fact.tool_runs] == ["throttled"] * 3
 
 
 @pytest.mark.parametrize(

@@ -35,14 +35,15 @@ from pointsman.executor.domain.prompt import opening_messages, prompt_chars, req
 from pointsman.executor.domain.reading import Chunk, Reading, has_token, text_chars
 from pointsman.executor.domain.tools import (
     PlannedCall,
+    RunsSoFar,
     SortedCalls,
     deferred_message,
     plan,
-    platform_tools,
     replayable,
     sort_calls,
     tool_message,
     tool_run,
+    tools_for,
 )
 from pointsman.executor.telemetry import model_span, tool_span
 from pointsman.routes.registry import Model
@@ -78,10 +79,11 @@ class Attempt:
         self._tooling = tooling
         self._deltas = deltas
         has_rounds = tooling.limits.max_rounds > 1
-        self._tools = platform_tools(command.tools, command.request) if has_rounds else {}
+        self._tools = tools_for(command) if has_rounds else {}
         self._messages = list(opening_messages(command, tuple(self._tools.values())))
         self._readings: list[Reading] = []
         self._runs: list[ToolRun] = []
+        self._so_far = RunsSoFar()
         self._words: list[str] = []
         self._is_loop_cut = False
         self._loop = asyncio.get_running_loop()
@@ -153,7 +155,7 @@ class Attempt:
         )
         reading = Reading(partial(prompt_chars, body))
         self._readings.append(reading)
-        guard = LoopGuard() if self._tooling.guards_loops else None
+        guard = self._loop_guard()
         with model_span(self._model, reading):
             try:
                 await self._tooling.model.chat(
@@ -170,6 +172,12 @@ class Attempt:
             if not reading.has_finished or reading.was_given_up:
                 raise ModelFailed(ErrorCode.UPSTREAM_ERROR, "the answer has no proper end")
         return reading
+
+    def _loop_guard(self) -> LoopGuard | None:
+        if not self._tooling.guards_loops:
+            return None
+        wanted = (self._command.request.response_format or {}).get("type", "text")
+        return LoopGuard(is_json=wanted != "text")
 
     def _take(self, reading: Reading, guard: LoopGuard | None, chunks: Sequence[Chunk]) -> None:
         if self._first_token_s is None and any(map(has_token, chunks)):
@@ -251,6 +259,7 @@ class Attempt:
         self._tools_left_s -= perf_counter() - started
         runs = [task.result() for task in tasks]
         self._runs += runs
+        self._so_far.add(runs)
         self._messages += [tool_message(run) for run in runs]
         self._messages += [deferred_message(call) for call in calls.client]
 
@@ -268,6 +277,9 @@ class Attempt:
         if planned.verdict is not None or planned.tool is None:
             verdict = planned.verdict or ToolOutput(status="error", text="unknown tool")
             return tool_run(planned, verdict, 0.0, limits)
+        again = self._so_far.repeated(planned)
+        if again is not None:
+            return again
         started = perf_counter()
         left_s = self._ends_at - self._loop.time()
         timeout_s = min(limits.tool_timeout_s, self._tools_left_s, left_s)

@@ -56,7 +56,10 @@ class ArgumentCheck(Protocol):
         ...
 
     def problem(self, schema: JsonObject, arguments: JsonObject) -> str | None:
-        """Say in a sentence why ``arguments`` do not fit ``schema``; None if they do."""
+        """Say in a sentence why ``arguments`` do not fit ``schema``.
+
+        None if they do, or if the schema would take too long to apply.
+        """
         ...
 
 

@@ -13,6 +13,7 @@ from typing import Literal, cast
 from pydantic_core import from_json
 
 from pointsman.contracts.chat import ChatRequest, FunctionCall, JsonObject, Message, ToolCall
+from pointsman.contracts.messages import Execute
 from pointsman.contracts.parts import BoundTool, ToolRun
 from pointsman.executor.domain.ports import ArgumentCheck, Limits, ToolOutput
 from pointsman.executor.domain.prompt import cut
@@ -20,6 +21,8 @@ from pointsman.executor.domain.prompt import cut
 MAX_ARGUMENT_CHARS = 20_000
 UNKNOWN_TOOL = "unknown"
 """Stands for a name the model made up: it may hold words of the prompt, and facts carry none."""
+
+SAID_AGAIN = "[This call has run before in this conversation. Its result, again:]"
 
 _TOOL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -40,6 +43,41 @@ class SortedCalls:
 
     platform: tuple[ToolCall, ...] = ()
     client: tuple[ToolCall, ...] = ()
+
+
+class RunsSoFar:
+    """The calls of an attempt that have given a result, so that none is made twice."""
+
+    def __init__(self) -> None:
+        self._by_call: dict[tuple[str, str], ToolRun] = {}
+
+    def add(self, runs: Sequence[ToolRun]) -> None:
+        for run in runs:
+            if run.status == "ok":
+                self._by_call.setdefault(_identity(run.tool_id, run.arguments), run)
+
+    def repeated(self, planned: PlannedCall) -> ToolRun | None:
+        """Return the record of a call that has run already, marked; None for a new one."""
+        if planned.tool is None or planned.verdict is not None:
+            return None
+        run = self._by_call.get(_identity(planned.tool.tool_id, planned.arguments))
+        if run is None:
+            return None
+        again = {"call_id": planned.call.id, "duration_s": 0.0}
+        return run.model_copy(update={**again, "output": f"{SAID_AGAIN}\n{run.output}"})
+
+
+def tools_for(command: Execute) -> dict[str, BoundTool]:
+    """Return the tools the platform offers in an attempt, by the name the model sees.
+
+    None for a second opinion, which is compared with the first, and none where a plan was rejected
+    for the last time: that model has to answer with what it knows.
+    """
+    plan = command.plan
+    was_refused = plan is not None and not plan.is_accepted and command.role == "continuation"
+    if command.draft is not None or was_refused:
+        return {}
+    return platform_tools(command.tools, command.request)
 
 
 def platform_tools(tools: Sequence[BoundTool], request: ChatRequest) -> dict[str, BoundTool]:
@@ -140,6 +178,10 @@ def deferred_message(call: ToolCall) -> Message:
     """
     reason = "this tool is run by the user's application; call it again without platform tools"
     return Message(role="tool", tool_call_id=call.id, content=json.dumps({"deferred": reason}))
+
+
+def _identity(tool_id: str, arguments: JsonObject) -> tuple[str, str]:
+    return tool_id, json.dumps(arguments, sort_keys=True)
 
 
 def _client_names(request: ChatRequest) -> frozenset[str]:

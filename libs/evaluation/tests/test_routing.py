@@ -68,14 +68,14 @@ def recorded(number: int) -> Recording:
 
 
 def varied(number: int) -> Recording:
-    """One time in six each: both small models are right; the sibling alone is; all small ones are,
+    """One time in six each: the sibling is wrong; it alone is right; both small models are right
     and the strong one says nothing. Else the strong one alone is right, and the small ones look as
     in the last case.
     """
     kind = number % 6
     plain, long = "The answer is ({}).", f"{'Perhaps so. ' * 30}The answer is ({{}})."
     said = {
-        0: (plain.format("A"), plain.format("A"), plain.format("A")),
+        0: (plain.format("A"), long.format("C"), plain.format("A")),
         1: (long.format("C"), plain.format("A"), plain.format("B")),
     }
     small = long.format("B")
@@ -157,7 +157,7 @@ def test_a_recorded_request_is_decided_as_the_table_decides_it() -> None:
     before = estimates_of(heads.before, table, every)
     estimates = np.hstack([before, estimates_after(heads.after, table, every, before)])
     scored = Scored(estimates=estimates, parts=(Part(tune=every, rows=every),), method="")
-    policy = Policy(cascade=LLAMA, by="gain per dollar", threshold=0.02)
+    policy = Policy(cascade=LLAMA, by="gain per dollar", threshold=0.2)
     expected = scores(table, scored, policy.by)
 
     found = [route_recorded(row, heads, policy, reader=reader) for row in rows]

@@ -31,13 +31,13 @@ from pointsman.evaluation.report import print_report, write_report
 from pointsman.evaluation.routing_cost import cost_rows
 from pointsman.evaluation.routing_folds import Split
 from pointsman.evaluation.routing_gain import Requests, read_requests
+from pointsman.evaluation.routing_reason import reason_sections
 from pointsman.evaluation.routing_sections import (
     Labelled,
     Sections,
     cascade_sections,
     crowd_sections,
     prompt_sections,
-    reason_sections,
 )
 from pointsman.evaluation.vectors import vectors_of
 from pointsman.loadgen.recordings import InvalidRecordings, Recording, read_recordings
@@ -181,7 +181,8 @@ def _how(train: Path, test: Path) -> str:
 
 def _prices() -> str:
     shown = ", ".join(f"{model} {into:g}/{out:g}" for model, (into, out) in PRICES.items())
-    return f"prices, USD per million tokens in/out: {shown}; runaway answers are cut, but not always-strong's"
+    cut = "runaway answers are cut and paid so far, but not where a strong model alone is asked"
+    return f"prices, USD per million tokens in/out: {shown}; {cut}"
 
 
 @click.command()

@@ -3,6 +3,7 @@
 import re
 import string
 import sys
+from time import process_time
 from typing import Any
 
 import numpy as np
@@ -139,6 +140,27 @@ def test_letters_that_stand_for_others_are_read_as_those(text: str, expected: st
 def test_counting_ends_at_the_cap() -> None:
     assert features("1 " * 5_000).numbers == 4
     assert features("analyse the design " * 400).reasoning == 3
+
+
+SLOW_TEXTS = ("\n", " ", "\n ", "\t", "a", "A", "1", "1.", "1 * ", "(", "{", "{ \n", "`", "a.b(",
+              "A) ", "\nA) ", "x = ", "Err", "\\a", "e\u0301")  # fmt: skip
+
+
+@pytest.mark.parametrize("text", SLOW_TEXTS)
+def test_work_grows_with_the_text_and_not_with_its_square(text: str) -> None:
+    """CPU time, which a busy machine does not change: linear work takes under 15 ms, and newlines
+    took 2.5 s when each line's beginning looked through all that followed."""
+    asked = "a" + (text * 20_000)[:20_000] + "b"
+
+    started = process_time()
+    features(asked)
+    urgency(asked)
+
+    assert process_time() - started < 0.25
+
+
+def test_an_option_may_follow_blank_lines_and_spaces() -> None:
+    assert features("Which?\n\n\n  A) one\n\n\u3000(B) two\n\t C. three").options == 1
 
 
 @pytest.mark.parametrize(

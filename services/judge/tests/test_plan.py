@@ -10,6 +10,9 @@ from pointsman.contracts.messages import Judge
 from pointsman.contracts.parts import BoundTool, ToolRun
 from pointsman.judge.adapters import CheapLayers, load_heads
 from pointsman.judge.domain import PLAN_RULES, Assessment
+from pointsman.judge.domain.plan import PLAN_BAR
+from pointsman.judge.domain.scoring import BEST
+from pointsman.judge.handler import Deps, judge
 
 MakeCommand = Callable[..., Judge]
 LAYERS = CheapLayers(load_heads())
@@ -126,6 +129,34 @@ def test_a_named_thing_that_no_call_concerns_weighs_little(command: MakeCommand)
     assert found.reasons == ("plan_untouched",)
     assert found.cap == 9
     assert 0.35 < found.probability < 0.65
+
+
+@pytest.mark.parametrize("min_score", [7.0, 8.0, 8.8, 9.3, 9.7, 10.0])
+@pytest.mark.parametrize(
+    ("question", "made", "label"),
+    [
+        ("Check all my clusters", call("list_clusters", "{}"), "accepted"),
+        ("Check the log group `audit-eks`", call("list_clusters", "{}"), "unsure"),
+        ("Check the clusters", call("inspect_all", "{}"), "low"),
+    ],
+    ids=["faultless", "names nothing", "unknown tool"],
+)
+async def test_a_plan_is_low_only_for_a_grave_fault_whatever_answers_must_score(
+    command: MakeCommand, min_score: float, question: str, made: ToolCall, label: str
+) -> None:
+    planned = command(question, tool_calls=(made,), tools=TOOLS, min_score=min_score)
+
+    fact = await judge(planned.model_copy(update={"is_plan": True}), deps=Deps(scorer=LAYERS))
+
+    assert fact.verdict.label == label
+    assert fact.verdict.critique or label == "accepted"
+
+
+def test_a_rule_for_plans_is_grave_or_weak() -> None:
+    """All weak ones together leave a plan above its bar; a grave one alone does not."""
+    weak = [rule.penalty for rule in PLAN_RULES if rule.penalty < 4]
+
+    assert BEST - sum(weak) >= PLAN_BAR > BEST - 4
 
 
 def test_every_rule_takes_points_and_has_a_name_of_its_own() -> None:

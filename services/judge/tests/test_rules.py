@@ -192,6 +192,21 @@ def test_a_model_that_was_stopped_is_low(command: MakeCommand, reason: str) -> N
     assert RulesScorer().assess(made).value < 8
 
 
+@pytest.mark.parametrize("limit", [None, 4_000])
+def test_an_answer_that_ran_in_circles_is_low_whatever_its_limit(
+    command: MakeCommand, limit: int | None
+) -> None:
+    made = command(
+        "Tell me about otters", "Otters swim well.", finish_reason="length", max_tokens=limit
+    ).model_copy(update={"is_loop_cut": True})
+
+    score = RulesScorer().assess(made)
+
+    assert failed_checks(made) == {"truncated", "repetition"}
+    assert score.value < 5
+    assert "ran in circles" in score.critique
+
+
 def test_refusing_what_looked_unsafe_is_no_fault(command: MakeCommand) -> None:
     made = command("Print the keys", "I can't help with that.", safety="suspicious")
 

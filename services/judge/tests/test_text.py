@@ -5,7 +5,14 @@ import re
 import pytest
 
 from pointsman.judge.domain.languages import mentions_language, script_of
-from pointsman.judge.domain.text import Wording, first_word, is_spaced, letters_of, words
+from pointsman.judge.domain.text import (
+    Wording,
+    first_word,
+    is_mentioned,
+    is_spaced,
+    letters_of,
+    words,
+)
 
 PLAIN_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
 TEXTS = [
@@ -54,3 +61,24 @@ def test_a_wording_is_found_in_any_case(text: str) -> None:
     assert mentions_language(text)
     assert Wording("translate|english|español").is_in(text)
     assert not Wording("french").is_in(text)
+
+
+@pytest.mark.parametrize(
+    ("stemmed", "said", "is_there"),
+    [
+        ("compar", "compar", True),
+        ("compar", "comparis", True),
+        ("comparis", "compar", True),
+        ("compar", "comput", False),
+        ("cat", "cat", True),
+        ("cat", "catalogu", False),
+        ("catalogu", "cat", False),
+        ("catal", "cata", False),
+    ],
+)
+def test_a_stem_is_mentioned_by_one_that_begins_alike(
+    stemmed: str, said: str, is_there: bool
+) -> None:
+    among = frozenset({said, "other", "x"})
+
+    assert is_mentioned(stemmed, among, sorted(among)) is is_there

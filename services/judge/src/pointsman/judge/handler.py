@@ -8,12 +8,13 @@ from opentelemetry import trace
 from pointsman.contracts import telemetry
 from pointsman.contracts.errors import Rejected
 from pointsman.contracts.messages import Judge, Judged
-from pointsman.contracts.parts import Evaluator, Usage, Verdict
+from pointsman.contracts.parts import Usage, Verdict
 from pointsman.judge.domain import (
     Assessment,
     Critic,
     JudgeUnavailable,
     Scorer,
+    bar_for,
     label_of,
     reviewed,
     unreviewed,
@@ -47,27 +48,33 @@ async def judge(command: Judge, *, deps: Deps) -> Judged:
         log.warning("judge.unavailable", reason=error.reason, model=command.model)
         verdict, usage = Verdict(label="unjudged"), Usage(model="rules")
     else:
-        found = await _settled(found, command, evaluator, deps.critic)
-        verdict = verdict_of(found, command, min_score=evaluator.min_score)
+        bar = bar_for(command, evaluator.min_score)
+        found = await _settled(found, command, evaluator.critic, deps.critic, min_score=bar)
+        verdict = verdict_of(found, command, min_score=bar)
         usage = found.usage
     _record(verdict)
     return Judged(model=command.model, verdict=verdict, usage=usage, is_plan=command.is_plan)
 
 
 async def _settled(
-    found: Assessment, command: Judge, evaluator: Evaluator, critic: Critic | None
+    found: Assessment,
+    command: Judge,
+    model: str | None,
+    critic: Critic | None,
+    *,
+    min_score: float,
 ) -> Assessment:
-    """Ask the critic where the cheap layers cannot tell and no cheaper second answer may."""
-    label = label_of(found, min_score=evaluator.min_score)
-    if label != "unsure" or evaluator.critic is None or wants_sibling(command, label):
+    """Ask the critic ``model`` where the cheap layers cannot tell and no second answer may."""
+    label = label_of(found, min_score=min_score)
+    if label != "unsure" or model is None or wants_sibling(command, label):
         return found
     if critic is None:
         return unreviewed(found, None)
     ask = critic.review_plan if command.is_plan else critic.review
     try:
-        said = await ask(command, model=evaluator.critic)
+        said = await ask(command, model=model)
     except CriticFailed as failure:
-        log.warning("judge.critic_failed", reason=failure.reason, critic=evaluator.critic)
+        log.warning("judge.critic_failed", reason=failure.reason, critic=model)
         return unreviewed(found, failure.usage)
     return reviewed(found, said.review, said.usage)
 

@@ -44,7 +44,7 @@ _CONSTRAINT = _words(
     r"only if", r"subject to", r"unless", r"without", r"assum(?:e|ing)", r"respectively",
 )  # fmt: skip
 _SCOPE = _words(r"all\b", r"every\b", r"across", r"entire", r"each of", r"whole")
-_OPTION = re.compile(r"^\s*\(?[A-J][.)]\s", re.MULTILINE)
+_OPTION = re.compile(r"^[^\S\n]*\(?[A-J][.)]\s", re.MULTILINE)
 _MATH = re.compile(r"\\[a-z]{2,}|[∫∑√≤≥≡∨]|[\w)]\s?[\^=]\s?[\w(\-]|\b\d+(?:\.\d+)?\s?[×*/]\s?\d")
 _MATH_SIGN = re.compile(r"[\\∫∑√≤≥≡∨^=×*/]")
 """What every match of ``_MATH`` holds; most texts hold none, which is seen at once."""

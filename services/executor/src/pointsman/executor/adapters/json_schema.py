@@ -67,7 +67,7 @@ class _Rules:
         self._references = 0
         try:
             error: ValidationError | None = next(validator.iter_errors(arguments), None)
-        except self._broken:
+        except (*self._broken, TypeError):  # e.g. a number where a type's name belongs
             return "the tool's own schema is broken"
         except (_TooManyReferences, RecursionError):
             return None

@@ -2,7 +2,7 @@
 
 from pointsman.judge.domain.case import Case, SchemaCheck, case_of, exchanged
 from pointsman.judge.domain.opinion import Heads, assess, preferred
-from pointsman.judge.domain.plan import PLAN_RULES, judge_plan
+from pointsman.judge.domain.plan import PLAN_RULES, bar_for, judge_plan
 from pointsman.judge.domain.scoring import RULES, Rule, Score, score_case
 from pointsman.judge.domain.verdict import (
     Assessment,
@@ -29,6 +29,7 @@ __all__ = [
     "Score",
     "Scorer",
     "assess",
+    "bar_for",
     "case_of",
     "exchanged",
     "judge_plan",

@@ -15,7 +15,7 @@ READ_CHARACTERS = 6_000
 """Of a longer answer its first and last half of this is read."""
 
 _STATED = re.compile(
-    r"\banswer is\b[:\s]*(?:\*\*)?\s*\(?\$?(?:\\(?:text|boxed|mathrm|textbf)\{)?\(?"
+    r"\banswer is\b[:\s]*(?:\*\*\s*)?\(?\$?(?:\\(?:text|boxed|mathrm|textbf)\{)?\(?"
     r"([A-J])\b(?!['’])"
 )
 _HEADED = re.compile(

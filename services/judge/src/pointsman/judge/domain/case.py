@@ -53,6 +53,10 @@ class Case:
         return stems(self.answer_words)
 
     @cached_property
+    def answer_stems_in_order(self) -> list[str]:
+        return sorted(self.answer_stems)
+
+    @cached_property
     def prompt(self) -> str:
         """Every word the model was given, but for what tools said."""
         return clipped("\n".join(m.text for m in self.command.request.messages if m.role != "tool"))
@@ -84,6 +88,14 @@ def case_of(command: Judge, check_schema: SchemaCheck) -> Case:
     return Case(command=command, outputs=ours + _client_outputs(command), check_schema=check_schema)
 
 
+def rests_on_tools(command: Judge) -> bool:
+    """Whether tools ran for the answer, or were bound for one that goes by the client's results.
+
+    A second answer is made without tools, so it is none to the same material.
+    """
+    return bool(command.tool_runs or (command.tools and any(_client_outputs(command))))
+
+
 def exchanged(command: Judge) -> Judge:
     """The same with the second answer in the place of the first, which is then the second."""
     second, *others = command.siblings
@@ -93,6 +105,7 @@ def exchanged(command: Judge) -> Judge:
             "model": second.model,
             "answer": second.answer,
             "tool_runs": second.tool_runs,
+            "is_loop_cut": False,  # that was said of the first
             "siblings": (first, *others),
         }
     )

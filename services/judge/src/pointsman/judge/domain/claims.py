@@ -44,7 +44,7 @@ _NUMBERS = re.compile(r"\d+")
 _YEARS = re.compile(r"\b(?:1[5-9]\d\d|20\d\d)\b")
 _CAPITALS = re.compile(r"\b[A-Z][a-z]+")
 _INNER_CAPITALS = re.compile(r"(?<=[a-z,] )[A-Z][a-z]+")
-_ITEMS = re.compile(r"^\s*(?:\d+\.|[-*•])\s", re.MULTILINE)
+_ITEMS = re.compile(r"^[^\S\n]*(?:\d+\.|[-*•])\s", re.MULTILINE)
 
 NAMES: Final = (
     *(name for name, _ in _WHEN_ASKED),

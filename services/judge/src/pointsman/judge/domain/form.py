@@ -42,7 +42,7 @@ _HANGING_MARKS = (",", "(", "-", "–", "—", "&", "=", "+")
 _ENDS = re.compile(r"[.!?…:;\"'”’)\]}>`*|。！？%$€]$")
 _NO_PROSE = re.compile(r"^\s*(?:#|\||>|\$|[A-Z][\w ]{0,30}:)")
 
-_FENCED = re.compile(r"```(?:json)?\s*\n(.*?)```", re.DOTALL | re.IGNORECASE)
+_FENCED = re.compile(r"```(?:json)?[^\S\n]*\n(.*?)```", re.DOTALL | re.IGNORECASE)
 _RUN = re.compile(r"([^\s\-=_.*|#~])\1{60,}")
 _RUN_BLOCK = 30
 """So many characters, from a multiple of it, are alike in any run that ``_RUN`` finds."""
@@ -62,6 +62,8 @@ def cut_off(case: Case) -> Fault | None:
     """The model stopped at its limit, or the text ends where no text ends."""
     reason = case.command.answer.finish_reason
     request = case.command.request
+    if case.command.is_loop_cut:
+        return Fault(severity=1.0, critique="The answer ran in circles and was stopped.")
     if reason == "length" and (request.max_tokens or request.max_completion_tokens):
         return None  # The client's own limit: a stronger model would be cut off there as well.
     if reason == "length":
@@ -121,7 +123,7 @@ def wrong_form(case: Case) -> Fault | None:
 def repetition(case: Case) -> Fault | None:
     """A model that runs away says the same thing until it is stopped."""
     share = max(_repeated_sentences(case), _repeated_shingles(case))
-    if _has_run(case.answer):
+    if case.command.is_loop_cut or _has_run(case.answer):
         share = 1.0
     if share < _TOLERATED:
         return None

@@ -11,11 +11,12 @@ from pointsman.contracts.messages import Judge
 from pointsman.judge.domain.acceptance import Acceptance, Sibling, inputs_of
 from pointsman.judge.domain.agreement import agreement_of, final_answer
 from pointsman.judge.domain.answer_signs import AnswerSigns, answer_signs
-from pointsman.judge.domain.case import Case
+from pointsman.judge.domain.case import Case, rests_on_tools
 from pointsman.judge.domain.evidence import evidence_of
 from pointsman.judge.domain.scoring import Score
 from pointsman.judge.domain.sources import Source, source_of
 from pointsman.judge.domain.support import Support, log_odds
+from pointsman.judge.domain.text import clipped, squeezed
 from pointsman.judge.domain.verdict import Assessment
 from pointsman.scorers.questions import options_of
 
@@ -74,8 +75,12 @@ def assess(case: Case, rules: Score, heads: Heads) -> Assessment:
 def preferred(case: Case, found: Assessment, other: Case, rules: Score, heads: Heads) -> Assessment:
     """Return ``found``, or what is thought of the second answer where that is the better one.
 
-    ``other`` is the case with the two answers in each other's place, ``rules`` is its score.
+    ``other`` is the case with the two answers in each other's place, ``rules`` is its score. An
+    answer that rests on tools is never given up for one without: the two go by different layers,
+    and what nobody looked up would be held to less.
     """
+    if rests_on_tools(case.command):
+        return found
     said = assess(other, rules, heads)
     if _is_examination(case):
         # Both answers were recorded side by side; what was learned of the second is used as such.
@@ -134,23 +139,24 @@ def _learned(case: Case, acceptance: Acceptance) -> float:
 
 def _signs(case: Case) -> tuple[AnswerSigns, *tuple[Sibling, ...]]:
     """What the trees look at: the answer's signs, then the second answer beside it, if any."""
-    signs = answer_signs(case.question, case.answer)
-    text = _second(case.command)
+    own, text = squeezed(case.answer), _second(case.command)
+    signs = answer_signs(case.question, own)
     if not text:
         return (signs,)
-    agreement = agreement_of(case.answer, text)
+    agreement = agreement_of(own, text)
     return signs, Sibling(signs=answer_signs(case.question, text), agreement=agreement)
 
 
 def _siblings(case: Case) -> float:
-    finals = final_answer(case.answer), final_answer(_second(case.command))
+    finals = final_answer(squeezed(case.answer)), final_answer(_second(case.command))
     if None in finals:
         return 0.0
     return AGREES if finals[0] == finals[1] else -AGREES
 
 
 def _second(command: Judge) -> str:
-    return next((s.answer.text for s in command.siblings if s.answer.text.strip()), "")
+    texts = (sibling.answer.text for sibling in command.siblings)
+    return next((squeezed(clipped(text)) for text in texts if text.strip()), "")
 
 
 def _critique(said: str, reasons: tuple[str, ...]) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any, Final, cast
 
 from pointsman.contracts.chat import JsonObject, ToolCall
+from pointsman.contracts.messages import Judge
 from pointsman.contracts.parts import BoundTool
 from pointsman.judge.domain.case import Case
 from pointsman.judge.domain.fault import Fault
@@ -19,6 +20,9 @@ from pointsman.judge.domain.verdict import Assessment
 
 PLAN_TRUST: Final = 1.1
 """Log-odds of a plan that no rule faults: a score of 9.2. Chosen: no recorded set holds plans."""
+PLAN_BAR: Final = 8.0
+"""The most that a plan must score, whatever the route asks of answers: a plan that no grave rule
+faults has nothing to mend."""
 GUESSED: Final = 0.0
 """Log-odds where a value that matters is in nothing the model was told."""
 
@@ -149,6 +153,11 @@ PLAN_RULES: Final[tuple[Rule, ...]] = (
     Rule(name="plan_invented", find=invented_values, penalty=4),
     Rule(name="plan_untouched", find=untouched_name, penalty=1),
 )
+
+
+def bar_for(command: Judge, min_score: float) -> float:
+    """Return the score that decides: the route's for an answer, at most ``PLAN_BAR`` for a plan."""
+    return min(min_score, PLAN_BAR) if command.is_plan else min_score
 
 
 def judge_plan(case: Case) -> Assessment:

@@ -49,11 +49,15 @@ _AUXILIARIES = vocabulary("am are can could did do does has have is should was w
 _ASKING_WORDS = _ASK_VERBS | _QUESTIONS | _AUXILIARIES
 _SOFT = r"(?:please|also|then|finally|next|afterwards|now|lastly|secondly|first)"
 _CLAUSE_PATTERN = (
-    rf"(?:[,;]\s*|\s+)(?:(?:and|then|also|plus)\s+)(?:{_SOFT}\s+)*(?:to\s+)?"
+    rf"(?:[,;]\s*|(?<!\s)\s+)(?:(?:and|then|also|plus)\s+)(?:{_SOFT}\s+){{0,3}}(?:to\s+)?"
     rf"(?=(?:{_VERB}|{_WH})\b(?!\s+(?:of|or|and)\b))"
-    rf"|\s*[,;]\s*(?:{_SOFT}\s+)*(?=(?:{_VERB}|what|why|how)\b(?!\s+(?:of|or|and)\b))"
+    rf"|(?<!\s)\s*[,;]\s*(?:{_SOFT}\s+){{0,3}}(?=(?:{_VERB}|what|why|how)\b(?!\s+(?:of|or|and)\b))"
 )
-"""Where one ask of a sentence ends and the next begins: "..., then list", "and how do"."""
+"""Where one ask of a sentence ends and the next begins: "..., then list", "and how do".
+
+Tried only where a run of spaces begins, and with few softening words: else each place of a long run
+of either would be tried with all that follow.
+"""
 _CLAUSE = re.compile(_CLAUSE_PATTERN, re.IGNORECASE)
 _HAS_CLAUSES = Wording(_CLAUSE_PATTERN)
 _INLINE_NUMBER = re.compile(r"(?<=\s)\(?([1-9])\)\s+(?=[A-Za-z])")
@@ -72,7 +76,7 @@ _POLITE_REQUEST = re.compile(
     r"(?:can|could|would|will|i\s+need|i\s+want|i\s+would|i'd|help|let's|tell)\b",
     re.IGNORECASE,
 )
-_QUOTED = re.compile(r"\"[^\"\n]{12,}\"|“[^”\n]{12,}”|(?<=\s)'[^'\n]{12,}'(?=[\s.,;?!])")
+_QUOTED = re.compile(r"\"[^\"\n]{12,}\"|“[^“”\n]{12,}”|(?<=\s)'[^'\n]{12,}'(?=[\s.,;?!])")
 """Words the request speaks about, not words that ask."""
 _ASKS_EACH_ITEM = re.compile(
     r"\b(?:answer|address|cover|include|discuss|explain|describe)s?\b|\b(?:questions?|tasks?|do|tell)\b",

@@ -29,21 +29,25 @@ _TERSE_WORDS = 8
 _LONGEST_QUOTE = 80
 
 _NUMBER = re.compile(r"(?<![\w.])\d{1,3}(?:,\d{3})+(?:\.\d+)?(?!\w)|(?<![\w.])\d+(?:\.\d+)?")
-_LIST_NUMBER = re.compile(r"^\s*(?:#+\s*)?(?:step\s+)?\d{1,3}[.):]\s", re.MULTILINE | re.IGNORECASE)
+_LIST_NUMBER = re.compile(
+    r"^[^\S\n]*(?:#+[^\S\n]*)?(?:step\s+)?\d{1,3}[.):]\s", re.MULTILINE | re.IGNORECASE
+)
 _COMPUTES = Wording(
     r"\b(?:calculate|compute|how (?:many|much|long|far|old)|estimate|solve|total|sum|average|mean"
     r"|percent(?:age)?|convert|ratio|difference|forecast|predict|interest|probability)\b"
 )
 _SMALL = 12
 """Whole numbers up to here count and order things; they need no source."""
+_MOST_PLACES = 9
+"""Numbers are compared to as many places at most, however many an answer gives."""
 
 _NUMBER_WORDS = ("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 _COUNTS = {word: number for number, word in enumerate(_NUMBER_WORDS, 2)}
 _COUNTED = re.compile(
-    r"(?:^|[.!?:;,\n]\s*|\b(?:please|you|and|then|also)\s+)"
+    r"(?:^|[.!?:;,\n][^\S\n]*|\b(?:please|you|and|then|also)\s+)"
     r"(?:list|name|give|provide|suggest|recommend|mention|write|propose|identify|share|find|offer"
     r"|top|generate|create|describe|explain|what are(?: the)?)\s+"
-    r"(?:me\s+|us\s+|at least\s+|exactly\s+|the\s+|my\s+|top\s+|any\s+)*"
+    r"(?:me\s+|us\s+|at least\s+|exactly\s+|the\s+|my\s+|top\s+|any\s+){0,4}"
     rf"(?P<count>\d{{1,2}}|{'|'.join(_COUNTS)})\s+"
     r"(?P<words>(?:[a-z-]+\s+){0,3}?[a-z-]+s)\b",
     re.IGNORECASE,
@@ -105,7 +109,7 @@ def ungrounded_numbers(case: Case) -> Fault | None:
     known = {_value(text) for source in sources for text in _NUMBER.findall(source)}
     known |= {float(size) for output in case.outputs for size in _sizes(output)}
     said = [m.group() for m in _NUMBER.finditer(_LIST_NUMBER.sub(" ", case.answer))]
-    told = sorted({text for text in said if not _is_small(text)}, key=said.index)
+    told = list(dict.fromkeys(text for text in said if not _is_small(text)))
     made_up = _unknown(told, known)
     if not made_up:
         return None
@@ -154,7 +158,7 @@ def unused_tools(case: Case) -> Fault | None:
 def _is_covered(part: Part, parts: tuple[Part, ...], case: Case) -> bool:
     others = frozenset[str]().union(*(other.stems for other in parts if other is not part))
     own = (part.stems - others) or part.stems
-    hits = sum(is_mentioned(stem, case.answer_stems) for stem in own)
+    hits = sum(is_mentioned(stem, case.answer_stems, case.answer_stems_in_order) for stem in own)
     return hits >= min(_ENOUGH_WORDS, max(1, round(_COVERED * len(own))))
 
 
@@ -212,11 +216,11 @@ def _unknown(told: Iterable[str], known: set[float]) -> list[str]:
     rounded: dict[int, set[float]] = {}
     unknown: list[str] = []
     for text in told:
-        places = len(text.partition(".")[2])
+        places = min(_MOST_PLACES, len(text.partition(".")[2]))
         if places not in rounded:
             rounded[places] = {round(number, places) for number in known}
         values = (_value(text), _value(text) / 100, _value(text) * 100)
-        if values[0] not in rounded[places] and not known.intersection(values):
+        if round(values[0], places) not in rounded[places] and not known.intersection(values):
             unknown.append(text)
     return unknown
 

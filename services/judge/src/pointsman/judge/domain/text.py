@@ -1,7 +1,8 @@
 """Words, stems and sentences of ordinary text. Light: no dictionary, no model."""
 
 import re
-from collections.abc import Iterable
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
@@ -15,6 +16,8 @@ LIST_ITEM = re.compile(r"^\s*(?:\d{1,3}[.)]|[-*•–])\s+(?P<text>\S.*)$")
 
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 _NO_ASCII_LETTERS = bytes(code for code in range(128) if not chr(code).isalpha())
+
+_LONG_GAP = re.compile(r"\s{200,}")
 
 LONGEST_TEXT = 50_000
 """Characters that are read of one text: its first and last half of this. Bounds the work."""
@@ -55,6 +58,14 @@ def clipped(text: str, size: int = LONGEST_TEXT) -> str:
     if len(text) <= size:
         return text
     return f"{text[: size // 2]}\n{text[-size // 2 :]}"
+
+
+def squeezed(text: str) -> str:
+    """Return ``text`` with each very long run of white space as one line break.
+
+    For readers whose patterns skip white space in two places: their work is a run's square.
+    """
+    return _LONG_GAP.sub("\n", text)
 
 
 def words(text: str) -> list[str]:
@@ -104,16 +115,20 @@ def stems(tokens: Iterable[str]) -> frozenset[str]:
     )
 
 
-def is_mentioned(stemmed: str, among: frozenset[str]) -> bool:
-    """Whether a stem occurs, or one that begins alike: ``compar`` and ``comparis``."""
+def is_mentioned(stemmed: str, among: frozenset[str], in_order: Sequence[str]) -> bool:
+    """Whether a stem occurs, or one that begins alike: ``compar`` and ``comparis``.
+
+    ``in_order`` is ``among``, sorted, so that many stems can be looked for in many.
+    """
     if stemmed in among:
         return True
     if len(stemmed) <= _SHORTEST_STEM:
         return False
-    return any(
-        len(other) > _SHORTEST_STEM and (other.startswith(stemmed) or stemmed.startswith(other))
-        for other in among
-    )
+    place = bisect_left(in_order, stemmed)
+    if place < len(in_order) and in_order[place].startswith(stemmed):
+        return True
+    sizes = range(_SHORTEST_STEM + 1, len(stemmed))
+    return any(stemmed[:size] in among for size in sizes)
 
 
 def is_spaced(text: str) -> bool:

@@ -9,8 +9,10 @@ cheap layers cannot tell: ``unsure``.
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal, Protocol
 
+from pointsman.contracts.attempts import may_ask_sibling
 from pointsman.contracts.messages import Judge
 from pointsman.contracts.parts import Check, Usage, Verdict
+from pointsman.judge.domain.case import rests_on_tools
 from pointsman.judge.domain.rubric import Review, Reviewed
 from pointsman.judge.domain.scoring import BEST
 from pointsman.judge.domain.support import log_odds, probability
@@ -128,10 +130,8 @@ def unreviewed(found: Assessment, usage: Usage | None) -> Assessment:
 
 
 def wants_sibling(command: Judge, label: str) -> bool:
-    """Whether a cheap second answer may settle it: the route names a model, and none was asked."""
-    evaluator = command.decision.evaluator
-    can_ask = evaluator is not None and evaluator.sibling is not None and not command.is_plan
-    return label == "unsure" and can_ask and not command.has_asked_sibling
+    """Whether a cheap second answer may settle it, and the flow would ask for one."""
+    return label == "unsure" and may_ask_sibling(command) and not rests_on_tools(command)
 
 
 def verdict_of(found: Assessment, command: Judge, *, min_score: float) -> Verdict:

@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
-from pointsman.classifier.adapters import WatchedRoute, open_prototypes, read_prototype_groups
+from pointsman.classifier.adapters import (
+    Remembered,
+    WatchedRoute,
+    open_prototypes,
+    read_prototype_groups,
+)
+from pointsman.classifier.domain.ports import Array
 from pointsman.routes.source import InvalidRoute
 
 from .doubles import ROUTE, WordHashEmbedder, registry
@@ -147,3 +153,25 @@ async def test_a_disk_that_cannot_be_written_costs_the_cache_alone(tmp_path: Pat
     known = await open_prototypes(WordHashEmbedder(), blocked)
     texts = [text for group in read_prototype_groups() for text in group.texts]
     assert known.vectors.shape == (len(texts), 384)
+
+
+def test_the_same_words_are_scored_once_and_the_oldest_are_forgotten() -> None:
+    asked: list[str] = []
+
+    def ask(_: Array, text: str) -> int:
+        asked.append(text)
+        return len(asked)
+
+    vector = np.zeros(384, np.float32)
+    scorer = Remembered(ask, size=2)
+    assert [scorer.read(vector, text) for text in ("a", "b", "a", "c", "a", "b")] == [
+        1,
+        2,
+        1,
+        3,
+        1,
+        4,
+    ]
+    assert asked == ["a", "b", "c", "b"]
+    forgetful = Remembered(ask, size=0)
+    assert forgetful.predict(vector, "a") != forgetful.predict(vector, "a")

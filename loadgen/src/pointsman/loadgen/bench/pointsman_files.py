@@ -27,9 +27,13 @@ def write_registry(stub_port: int, path: Path) -> Path:
 
 
 def write_route(path: Path, *, mode: Mode) -> Path:
-    """Write the shipped route; ``observe`` lets tokens leave before the judge has read them."""
+    """Write the shipped route; ``observe`` lets tokens leave before the judge has read them.
+
+    Every answer is judged and none escalates: the stub's answers are poor, and a second model call
+    is no cost of the pipeline.
+    """
     data = _read(CONFIG_DIR / "route.yaml")
-    data["spec"]["evaluator"]["mode"] = mode
+    data["spec"]["evaluator"] |= {"mode": mode, "onLowScore": "flag", "onUnsure": "flag"}
     return _write(data, path)
 
 

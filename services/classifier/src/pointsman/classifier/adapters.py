@@ -3,13 +3,14 @@
 import asyncio
 import hashlib
 import tempfile
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib.resources import files
 from pathlib import Path
-from typing import Protocol, Self, cast
+from typing import Generic, Protocol, Self, TypeVar, cast
 
 import numpy as np
 import structlog
@@ -28,6 +29,7 @@ from pointsman.scorers.intents import IntentHead
 from pointsman.scorers.scorer_file import InvalidScorerFile, read_scorer
 
 log = structlog.get_logger()
+T = TypeVar("T")
 
 # UTF-8 takes at most four bytes a character; what is longer is refused unread.
 _MAX_ROUTE_BYTES = 4 * MAX_CHARACTERS
@@ -118,6 +120,31 @@ class Heads:
 
     intents: IntentHead | None = None
     gain: Gain | None = None
+
+
+class Remembered(Generic[T]):
+    """A scorer that is asked once for each text of late: the same words have the same reading."""
+
+    def __init__(self, ask: Callable[[Array, str], T], size: int) -> None:
+        self._ask = ask
+        self._size = size
+        self._known: OrderedDict[str, T] = OrderedDict()
+
+    def read(self, vector: Array, text: str) -> T:
+        """Return what the scorer says of ``text``, whose vector this is."""
+        known = self._known
+        if text in known:
+            known.move_to_end(text)
+            return known[text]
+        found = self._ask(vector, text)
+        if self._size:
+            known[text] = found
+            if len(known) > self._size:
+                known.popitem(last=False)
+        return found
+
+    def predict(self, vector: Array, text: str) -> T:
+        return self.read(vector, text)
 
 
 def read_heads(folder: Path) -> Heads:

@@ -7,7 +7,14 @@ from functools import partial
 
 import structlog
 
-from pointsman.classifier.adapters import Heads, MiniLm, WatchedRoute, open_prototypes, read_heads
+from pointsman.classifier.adapters import (
+    Heads,
+    MiniLm,
+    Remembered,
+    WatchedRoute,
+    open_prototypes,
+    read_heads,
+)
 from pointsman.classifier.domain.reading import Known
 from pointsman.classifier.handler import Deps, classify
 from pointsman.classifier.settings import Settings
@@ -49,8 +56,8 @@ async def _resources(
         embedder = MiniLm(encoder)
         known = Known(
             prototypes=await open_prototypes(encoder, settings.state_dir),
-            intents=heads.intents,
-            gain=heads.gain,
+            intents=heads.intents and Remembered(heads.intents.read, settings.cached_vectors),
+            gain=heads.gain and Remembered(heads.gain.predict, settings.cached_vectors),
         )
         async with asyncio.TaskGroup() as group:
             polling = group.create_task(route.poll(settings.route_poll_interval))

@@ -44,5 +44,6 @@ class Settings(ServiceSettings):
     cached_vectors: int = Field(
         default=4096,
         ge=0,
-        description="How many texts' vectors are kept in memory (about 2 KiB each); 0 keeps none.",
+        description="How many texts' vectors, and what the heads say of them, are kept in memory "
+        "(about 2 KiB each); 0 keeps none.",
     )

@@ -4,14 +4,23 @@ Owns no judgement: what a reading means is in ``signals``.
 """
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from pointsman.classifier.domain.complexity import complexity_of
 from pointsman.classifier.domain.features import features
-from pointsman.classifier.domain.gain import Gain, GainEstimate
+from pointsman.classifier.domain.gain import GainEstimate
 from pointsman.classifier.domain.ports import Array
 from pointsman.classifier.domain.prototypes import Nearness, Prototypes
 from pointsman.contracts.chat import ChatRequest
-from pointsman.scorers.intents import IntentHead, IntentReading
+from pointsman.scorers.intents import IntentReading
+
+
+class IntentScorer(Protocol):
+    def read(self, vector: Array, text: str) -> IntentReading: ...
+
+
+class GainScorer(Protocol):
+    def predict(self, vector: Array, text: str) -> GainEstimate: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,8 +28,8 @@ class Known:
     """What requests are compared with. A scorer that was not shipped is None."""
 
     prototypes: Prototypes
-    intents: IntentHead | None = None
-    gain: Gain | None = None
+    intents: IntentScorer | None = None
+    gain: GainScorer | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,6 @@ import pytest
 from pointsman.classifier.adapters import read_heads
 from pointsman.classifier.domain.extent import context_tokens, text_tokens
 from pointsman.classifier.domain.languages import language
-from pointsman.classifier.domain.novelty import novelty
 from pointsman.classifier.domain.reading import Reading, read
 from pointsman.classifier.domain.signals import SIGNALS, read_signals, signals_of
 from pointsman.classifier.domain.subjects import domain, topic
@@ -102,12 +101,12 @@ async def test_a_text_is_novel_when_it_is_far_from_all_that_is_known(
 ) -> None:
     # The double's vectors share nothing with the sentences.
     found = await reading("zyx wvu", replace(CARD, **change))  # pyright: ignore[reportArgumentType]
-    assert low <= novelty(found)[0] <= high
+    assert low <= found.novelty[0] <= high
 
 
 async def test_a_sentence_that_is_known_is_not_novel() -> None:
     found = await reading("Change my account password", replace(CARD, nearest=0.1, in_scope=0.0))
-    assert novelty(found)[0] < 0.01
+    assert found.novelty[0] < 0.01
 
 
 @pytest.mark.parametrize(

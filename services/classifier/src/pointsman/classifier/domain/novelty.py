@@ -10,21 +10,21 @@ reports, other languages and noise.
 import math
 from typing import Final
 
-from pointsman.classifier.domain.reading import Reading
+from pointsman.classifier.domain.prototypes import Nearness
+from pointsman.scorers.intents import IntentReading
 
 # Twice this in cosine is the way from "hardly" (0.12) to "surely" (0.88).
 _SLOPE: Final = 0.025
 
 
-def novelty(reading: Reading) -> tuple[float, float]:
+def novelty(found: IntentReading | None, near: Nearness) -> tuple[float, float]:
     """Return 0 (much like something known) to 1 (like nothing known), and how sure that is.
 
     Without the intent head nothing is known of it: 0, and not sure at all.
     """
-    found = reading.intent
     if found is None:
         return 0.0, 0.0
-    lead = (max(found.nearest, reading.near.nearest) - found.far) / _SLOPE
+    lead = (max(found.nearest, near.nearest) - found.far) / _SLOPE
     is_far = 1 / (1 + math.exp(max(-30.0, min(30.0, lead))))
     value = round(is_far * (1 - found.in_scope), 4)
     return value, round(abs(2 * value - 1), 4)

@@ -4,11 +4,13 @@ Owns no judgement: what a reading means is in ``signals``.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 from pointsman.classifier.domain.complexity import complexity_of
 from pointsman.classifier.domain.features import features
 from pointsman.classifier.domain.gain import GainEstimate
+from pointsman.classifier.domain.novelty import novelty
 from pointsman.classifier.domain.ports import Array
 from pointsman.classifier.domain.prototypes import Nearness, Prototypes
 from pointsman.contracts.chat import ChatRequest
@@ -46,6 +48,11 @@ class Reading:
     complexity: float
     intent: IntentReading | None
     estimate: GainEstimate | None
+
+    @cached_property
+    def novelty(self) -> tuple[float, float]:
+        """How unlike anything known it is, and how sure that is: asked by several signals."""
+        return novelty(self.intent, self.near)
 
 
 def read(

@@ -13,7 +13,6 @@ from pointsman.classifier.domain import features
 from pointsman.classifier.domain.complexity import tool_need_of
 from pointsman.classifier.domain.extent import context_tokens, modality
 from pointsman.classifier.domain.languages import UNKNOWN, language
-from pointsman.classifier.domain.novelty import novelty
 from pointsman.classifier.domain.ports import Array
 from pointsman.classifier.domain.reading import Known, Reading, read
 from pointsman.classifier.domain.subjects import GENERAL, domain, topic
@@ -76,7 +75,7 @@ def _probability(value: float) -> float:
 
 def _familiarity(reading: Reading) -> float:
     # What was learned from known requests says little of one that is like none of them.
-    return round(1 - novelty(reading)[0], 4)
+    return round(1 - reading.novelty[0], 4)
 
 
 SIGNALS: Final[Mapping[str, Row]] = MappingProxyType(
@@ -93,7 +92,7 @@ SIGNALS: Final[Mapping[str, Row]] = MappingProxyType(
         # Counted, but by a rule of thumb: see ``extent``.
         "context_tokens": Row(read=lambda reading: (context_tokens(reading.request), 0.7)),
         "modality": Row(read=lambda reading: (modality(reading.request), 1.0)),
-        "novelty": Row(read=novelty, without_words=0.0),
+        "novelty": Row(read=lambda reading: reading.novelty, without_words=0.0),
         "gain": Row(read=_gain, without_words=0.0),
         "ease": Row(read=_ease, without_words=0.5),
     }

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
+from pointsman.routes.asking import Asking
 from pointsman.routes.condition import parse, written
 from pointsman.routes.decision import decide
-from pointsman.routes.explain import Explanation, explain
+from pointsman.routes.explain import Explanation, explain_for
 from pointsman.routes.signal_schema import SIGNALS
 
 from .route_values import registry, registry_of, revision, signals
@@ -16,7 +17,8 @@ def explained(
     *targets: dict[str, Any], asked: dict[str, Any] | None = None, **fields: Any
 ) -> Explanation:
     call: dict[str, Any] = {"request_id": "r", **(asked or {})}
-    return explain(revision(*targets), registry(), signals(**fields), **call)
+    given = revision(*targets)
+    return explain_for(given, registry(), Asking.of(given.route, signals(**fields), **call))
 
 
 def standings(*targets: dict[str, Any], **more: Any) -> list[str]:
@@ -147,7 +149,8 @@ def test_it_explains_what_is_decided(asked: dict[str, Any]) -> None:
     )
     for number in range(20):
         call: dict[str, Any] = {"request_id": str(number), **asked}
-        found = explain(route, registry(), signals(), **call)
+        asking = Asking.of(route.route, signals(), **call)
+        found = explain_for(route, registry(), asking)
         decision = decide(route, registry(), signals(), **call)
         assert found.decision == decision
         chosen = [target.models for target in found.targets if target.standing == "chosen"]
@@ -158,7 +161,8 @@ def test_it_explains_what_is_decided(asked: dict[str, Any]) -> None:
 def test_a_request_without_any_model_says_so() -> None:
     abroad = registry_of(("small", "0.1", {"regions": ["us"]}))
     target = {"model": "small", "constraints": {"regions": ["eu"]}}
-    found = explain(revision(target), abroad, signals(), request_id="r")
+    given = revision(target)
+    found = explain_for(given, abroad, Asking.of(given.route, signals(), request_id="r"))
     assert found.decision is None
     assert "small: region" in found.problem
     assert [each.standing for each in found.targets] == ["excluded"]

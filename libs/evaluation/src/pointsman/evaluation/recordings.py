@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from pointsman.evaluation.figures import Floats, Indices, Truths
+from pointsman.evaluation.figures import Floats, Truths
 from pointsman.executor.domain.loops import LoopGuard
 from pointsman.judge.domain.acceptance import Sibling, inputs_of
 from pointsman.judge.domain.agreement import Agreement, agreement_of
@@ -89,9 +89,6 @@ class Table:
 
     def __len__(self) -> int:
         return len(self.ids)
-
-    def in_categories(self, wanted: frozenset[str]) -> Indices:
-        return np.flatnonzero([category in wanted for category in self.categories])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,15 +1,15 @@
 """Why a request went where it did: every signal, every target, every part of every condition.
 
 Stable for readers (the command line renders it): ``Explanation``, ``SignalReading``,
-``TargetReading``, ``Part`` and their fields; ``explain``, which takes what ``decide`` takes, and
-``explain_for``, which takes an ``Asking`` as ``decide_for`` does.
+``TargetReading``, ``Part`` and their fields; ``explain_for``, which takes an ``Asking`` as
+``decide_for`` does.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, assert_never
 
-from pointsman.contracts.parts import Exclusion, RouteDecision, RoutingInputs, Signals
+from pointsman.contracts.parts import Exclusion, RouteDecision, RoutingInputs
 from pointsman.routes.asking import AUTO, Asking
 from pointsman.routes.choice import Choice, NoEligibleModel, choose
 from pointsman.routes.condition import (
@@ -104,37 +104,6 @@ class Explanation:
     inputs: RoutingInputs
     stickiness: Literal["request", "conversation"]
     problem: str = ""
-
-
-def explain(
-    revision: RouteRevision,
-    registry: ModelRegistry,
-    signals: Signals,
-    *,
-    request_id: str,
-    requested_model: str = AUTO,
-    has_own_tools: bool = False,
-    namespace: str = "default",
-    metadata: Mapping[str, str] | None = None,
-    conversation_id: str | None = None,
-    needs: Collection[str] = (),
-) -> Explanation:
-    """Return what ``decide`` chooses for the same arguments, and why.
-
-    Raises: UnknownModel.
-    """
-    asking = Asking.of(
-        revision.route,
-        signals,
-        request_id=request_id,
-        requested_model=requested_model,
-        has_own_tools=has_own_tools,
-        namespace=namespace,
-        metadata=metadata,
-        conversation_id=conversation_id,
-        needs=needs,
-    )
-    return explain_for(revision, registry, asking)
 
 
 def explain_for(revision: RouteRevision, registry: ModelRegistry, asking: Asking) -> Explanation:

@@ -39,8 +39,6 @@ INPUTS = (
 )
 """What the trees look at, in order."""
 
-OUTPUTS = ("acceptable", "sibling", "stronger", "tokens")
-
 
 class Gain(Protocol):
     """What was expected before any call: that a small and a strong model answer acceptably."""

@@ -16,7 +16,7 @@ from pointsman.judge.domain.evidence import evidence_of
 from pointsman.judge.domain.scoring import Score
 from pointsman.judge.domain.sources import Source, source_of
 from pointsman.judge.domain.support import Support, log_odds
-from pointsman.judge.domain.text import clipped, squeezed
+from pointsman.judge.domain.text import clipped
 from pointsman.judge.domain.verdict import Assessment
 from pointsman.scorers.questions import options_of
 
@@ -139,16 +139,16 @@ def _learned(case: Case, acceptance: Acceptance) -> float:
 
 def _signs(case: Case) -> tuple[AnswerSigns, *tuple[Sibling, ...]]:
     """What the trees look at: the answer's signs, then the second answer beside it, if any."""
-    own, text = squeezed(case.answer), _second(case.command)
-    signs = answer_signs(case.question, own)
+    text = _second(case.command)
+    signs = answer_signs(case.question, case.answer)
     if not text:
         return (signs,)
-    agreement = agreement_of(own, text)
+    agreement = agreement_of(case.answer, text)
     return signs, Sibling(signs=answer_signs(case.question, text), agreement=agreement)
 
 
 def _siblings(case: Case) -> float:
-    finals = final_answer(squeezed(case.answer)), final_answer(_second(case.command))
+    finals = final_answer(case.answer), final_answer(_second(case.command))
     if None in finals:
         return 0.0
     return AGREES if finals[0] == finals[1] else -AGREES
@@ -156,7 +156,7 @@ def _siblings(case: Case) -> float:
 
 def _second(command: Judge) -> str:
     texts = (sibling.answer.text for sibling in command.siblings)
-    return next((squeezed(clipped(text)) for text in texts if text.strip()), "")
+    return next((clipped(text) for text in texts if text.strip()), "")
 
 
 def _critique(said: str, reasons: tuple[str, ...]) -> str:

@@ -17,8 +17,6 @@ LIST_ITEM = re.compile(r"^\s*(?:\d{1,3}[.)]|[-*•–])\s+(?P<text>\S.*)$")
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 _NO_ASCII_LETTERS = bytes(code for code in range(128) if not chr(code).isalpha())
 
-_LONG_GAP = re.compile(r"\s{200,}")
-
 LONGEST_TEXT = 50_000
 """Characters that are read of one text: its first and last half of this. Bounds the work."""
 
@@ -58,14 +56,6 @@ def clipped(text: str, size: int = LONGEST_TEXT) -> str:
     if len(text) <= size:
         return text
     return f"{text[: size // 2]}\n{text[-size // 2 :]}"
-
-
-def squeezed(text: str) -> str:
-    """Return ``text`` with each very long run of white space as one line break.
-
-    For readers whose patterns skip white space in two places: their work is a run's square.
-    """
-    return _LONG_GAP.sub("\n", text)
 
 
 def words(text: str) -> list[str]:
